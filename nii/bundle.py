@@ -1,0 +1,313 @@
+"""A model bundle: one folder with model.onnx, card.json, card.md and parity.json.
+
+The card holds every fact that is needed to use the model: input channels, classes, decoding,
+thresholds, provenance. The same card travels inside ``model.onnx`` (metadata key ``nii.card``),
+so that the file alone still describes itself; the two must agree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nii import taxonomy
+from nii.config import from_dict, to_dict
+from nii.errors import BundleError, ConfigError
+from nii.preprocess import PreprocessSpec
+from nii.provenance import Provenance, sha256_of_bytes, sha256_of_file
+
+FORMAT_VERSION = 1
+CARD_KEY = "nii.card"
+MODEL_FILE = "model.onnx"
+CARD_FILE = "card.json"
+TEXT_FILE = "card.md"
+PARITY_FILE = "parity.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Scores from which something is reported.
+
+    Attributes:
+        look: by threat class name: score from which the officer is asked to look.
+        search: by threat class name: score from which a search is advised; never below `look`.
+        structure: score from which a container or vehicle counts as found.
+        basis: where the numbers come from, in words.
+    """
+
+    look: Mapping[str, float]
+    search: Mapping[str, float]
+    structure: float = 0.5
+    basis: str = "assumption: not calibrated"
+
+    def __post_init__(self) -> None:
+        """Check the order of the two levels.
+
+        Raises:
+            ValueError: the classes differ, or a search threshold lies below the look threshold.
+        """
+        if set(self.look) != set(self.search):
+            msg = "look and search thresholds name different classes"
+            raise ValueError(msg)
+        for name, score in self.look.items():
+            if not 0 <= score <= self.search[name]:
+                msg = f"thresholds of {name}: look {score}, search {self.search[name]}"
+                raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSpec:
+    """Facts needed to turn the output maps into boxes."""
+
+    threat_stride: int = 4
+    """Scan pixels per cell of the threat maps."""
+    structure_stride: int = 2
+    """Overview pixels per cell of the structure maps."""
+    min_score: float = 0.05
+    """Threat peaks below this are dropped."""
+    max_detections: int = 300
+    """Highest number of threats kept in one scan."""
+    nms_iou: float = 0.45
+    """Overlap from which the weaker of two boxes is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Describe one model.
+
+    Attributes:
+        name: short name, also that of the folder.
+        version: of the model, for example ``2026.11.22``.
+        threats: threat class names in the order of the channels of the threat map.
+        structures: structure class names in the order of the structure maps.
+        preprocess: how a scan becomes the model's input.
+        decode: how the output maps become boxes.
+        thresholds: scores of the graded levels.
+        provenance: data, settings and code that made it.
+        model_sha256: digest of ``model.onnx`` (empty inside the file itself).
+        metrics: measured quality, by name, with the data it was measured on in the name or text.
+        intended_use: what it is for.
+        limits: what it is known not to do.
+        licence: SPDX identifier of the weights.
+        format_version: version of this card.
+    """
+
+    name: str
+    version: str
+    threats: tuple[str, ...]
+    structures: tuple[str, ...]
+    preprocess: PreprocessSpec
+    decode: DecodeSpec
+    thresholds: Thresholds
+    provenance: dict[str, Any]
+    model_sha256: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    intended_use: str = ""
+    limits: tuple[str, ...] = ()
+    licence: str = "Apache-2.0"
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        """Check that the classes exist and have thresholds.
+
+        Raises:
+            ValueError: a class is unknown or has no threshold.
+        """
+        known = {row.name for row in taxonomy.classes()}
+        unknown = set(self.threats + self.structures) - known
+        if unknown:
+            msg = f"classes {sorted(unknown)} are not in the taxonomy"
+            raise ValueError(msg)
+        if set(self.threats) != set(self.thresholds.look):
+            msg = "thresholds and threat classes differ"
+            raise ValueError(msg)
+
+    @property
+    def threat_ids(self) -> tuple[int, ...]:
+        """Return the taxonomy ids of the threat channels."""
+        return tuple(taxonomy.by_name(name).class_id for name in self.threats)
+
+    @property
+    def structure_ids(self) -> tuple[int, ...]:
+        """Return the taxonomy ids of the structure channels."""
+        return tuple(taxonomy.by_name(name).class_id for name in self.structures)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the card as JSON types."""
+        result: dict[str, Any] = to_dict(self)
+        return result
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any], *, where: str = "card") -> Card:
+        """Rebuild a card.
+
+        Raises:
+            ConfigError: a key or value does not fit.
+        """
+        return from_dict(cls, data, where=where)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle on disk whose files were found intact."""
+
+    folder: Path
+    card: Card
+
+    @property
+    def model_path(self) -> Path:
+        """Return the path of the ONNX file."""
+        return self.folder / MODEL_FILE
+
+    @property
+    def sha256(self) -> str:
+        """Return the digest that names the bundle: that of its card, which holds the model's."""
+        return sha256_of_file(self.folder / CARD_FILE)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle and check that its model is the one its card describes.
+
+    Raises:
+        BundleError: a file is missing, altered, or written by a newer version.
+    """
+    data = _read_card(folder)
+    version = data.get("format_version")
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            folder,
+            found=f"format version {version}",
+            expected=f"format version {FORMAT_VERSION}",
+            remedy="Use the version of nii that made the bundle, or export the model again.",
+        )
+    try:
+        card = Card.from_json(data, where=str(folder / CARD_FILE))
+    except ConfigError as error:
+        raise BundleError(
+            folder, found=error.found, expected=error.expected, remedy="Export the model again."
+        ) from error
+    bundle = Bundle(folder, card)
+    if not bundle.model_path.is_file():
+        raise BundleError(
+            folder,
+            found=f"no {MODEL_FILE}",
+            expected="a complete bundle",
+            remedy="Copy the whole folder again.",
+        )
+    digest = sha256_of_file(bundle.model_path)
+    if digest != card.model_sha256:
+        raise BundleError(
+            bundle.model_path,
+            found=f"SHA-256 {digest[:12]}…",
+            expected=f"{card.model_sha256[:12]}… as the card says",
+            remedy="The model was altered or damaged: copy the whole bundle again.",
+        )
+    return bundle
+
+
+def write_bundle(folder: Path, card: Card, model: bytes, parity: dict[str, Any]) -> Bundle:
+    """Write a bundle so that the folder is either complete or not there.
+
+    Args:
+        folder: where it goes; a bundle that is there already is replaced.
+        card: its `model_sha256` is filled in here.
+        model: content of the ONNX file, which carries the same card.
+        parity: report of the comparison with the trained network.
+
+    Raises:
+        BundleError: the folder holds something that is no bundle.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / CARD_FILE).is_file():
+        raise BundleError(
+            folder,
+            found="a folder with other content",
+            expected="an empty or new folder, or a bundle to replace",
+            remedy="Choose another name.",
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    data = card.to_json() | {"model_sha256": sha256_of_bytes(model)}
+    complete = Card.from_json(data)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+        fresh = Path(temporary) / folder.name
+        fresh.mkdir()
+        _write(fresh / MODEL_FILE, model)
+        _write(fresh / CARD_FILE, _json_bytes(data))
+        _write(fresh / TEXT_FILE, card_text(complete).encode())
+        _write(fresh / PARITY_FILE, _json_bytes(parity))
+        if folder.exists():
+            folder.rename(Path(temporary) / "replaced")
+        fresh.rename(folder)
+        shutil.rmtree(Path(temporary) / "replaced", ignore_errors=True)
+    return Bundle(folder, complete)
+
+
+def card_text(card: Card) -> str:
+    """Return the card as a page for people (Markdown)."""
+    lines = [
+        f"# {card.name} {card.version}",
+        "",
+        card.intended_use,
+        "",
+        f"Licence of the weights: {card.licence}. Model SHA-256: `{card.model_sha256}`.",
+        "",
+        "## What it reports",
+        "",
+        "| class | look from | search from |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {card.thresholds.look[name]:.3f} | {card.thresholds.search[name]:.3f} |"
+        for name in card.threats
+    ]
+    lines += [
+        "",
+        f"Thresholds: {card.thresholds.basis}. It also finds: {', '.join(card.structures)}.",
+        "",
+        "## Measured",
+        "",
+        *(f"* {name}: {value}" for name, value in card.metrics.items()),
+        "",
+        "## Limits",
+        "",
+        *(f"* {limit}" for limit in card.limits),
+        "",
+        "## Made from",
+        "",
+        *(f"* {step}" for step in Provenance.from_json(card.provenance).steps),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    try:
+        data = json.loads((folder / CARD_FILE).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(
+            folder,
+            found=f"no readable {CARD_FILE} ({error})",
+            expected="a folder with model.onnx and card.json",
+            remedy="Name a bundle, for example one in models/.",
+        ) from error
+    if not isinstance(data, dict):
+        raise BundleError(
+            folder, found="a card that is no object", expected="a card", remedy="Export again."
+        )
+    return data
+
+
+def _json_bytes(data: dict[str, Any]) -> bytes:
+    return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -1,0 +1,207 @@
+"""Output maps of the network → boxes; plain numpy, shared by training and inference.
+
+Threats are peaks of a heat map; the box comes from four distances at the peak. Structures
+(containers, vehicles) are found the same way on the overview, then each edge is moved to where the
+map of the inside falls to one half, which is more exact than a distance of many metres can be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from nii import boxes as geometry
+from nii.bundle import Card
+from nii.detections import Detections
+
+_EDGE_SEARCH = 0.12
+"""Share of a structure's side within which its edge is looked for: assumption, covers the errors
+of the distances seen in validation."""
+_MIN_SIDE_CELLS = 2.0
+"""Structures narrower than this many cells of the map are noise: a container is 30 or more."""
+_STRUCTURE_NMS_IOU = 0.4
+"""Overlap from which two structures of one kind are the same: neighbours never overlap so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputMaps:
+    """Hold the network's output for one scan; see :mod:`nii.train.models` for how it is made.
+
+    Attributes:
+        threat_heat: probability that a threat of each class has its centre here.
+        threat_ltrb: distances from the cell's centre to left, top, right, bottom in scan pixels.
+        structure_centre: probability that a structure has its middle here.
+        structure_inside: probability that this place lies inside a structure.
+        structure_ltrb: distances in overview pixels, four for each structure class.
+    """
+
+    threat_heat: Float32[np.ndarray, "threat rows columns"]
+    threat_ltrb: Float32[np.ndarray, "4 rows columns"]
+    structure_centre: Float32[np.ndarray, "structure overview_rows overview_columns"]
+    structure_inside: Float32[np.ndarray, "structure overview_rows overview_columns"]
+    structure_ltrb: Float32[np.ndarray, "distance overview_rows overview_columns"]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Say how the maps lie on the scan: its size in pixels and scan pixels per overview pixel."""
+
+    height: int
+    width: int
+    overview_scale: float
+
+
+def decode(maps: OutputMaps, card: Card, frame: Frame) -> Detections:
+    """Return threats and structures of one scan in scan pixels, best first."""
+    found = Detections.join(
+        decode_threats(maps, card, frame), decode_structures(maps, card, frame)
+    )
+    return found.select(np.argsort(-found.scores, kind="stable"))
+
+
+def decode_threats(maps: OutputMaps, card: Card, frame: Frame) -> Detections:
+    """Return the threats: peaks of the heat map, the weaker of two overlapping boxes dropped."""
+    stride = card.decode.threat_stride
+    channel, row, column = _peaks(maps.threat_heat, card.decode.min_score)
+    scores = maps.threat_heat[channel, row, column]
+    order = np.argsort(-scores, kind="stable")[: 4 * card.decode.max_detections]
+    channel, row, column, scores = channel[order], row[order], column[order], scores[order]
+    distances = maps.threat_ltrb[:, row, column].T
+    found = _boxes(row, column, distances, stride)
+    found = geometry.clip(found, frame.height, frame.width)
+    whole = _with_area(found)
+    found, scores, channel = found[whole], scores[whole], channel[whole]
+    keep = geometry.nms(found, scores, card.decode.nms_iou)[: card.decode.max_detections]
+    class_ids = np.asarray(card.threat_ids, np.int64)[channel[keep]]
+    return Detections(found[keep], scores[keep], class_ids)
+
+
+def decode_structures(maps: OutputMaps, card: Card, frame: Frame) -> Detections:
+    """Return containers and vehicles; neighbours of one kind are kept apart."""
+    found = [
+        _decode_structure(maps, index, class_id, card, frame)
+        for index, class_id in enumerate(card.structure_ids)
+    ]
+    return Detections.join(Detections.empty(), *found)
+
+
+def _decode_structure(
+    maps: OutputMaps, index: int, class_id: int, card: Card, frame: Frame
+) -> Detections:
+    stride = card.decode.structure_stride
+    inside = maps.structure_inside[index]
+    centre = maps.structure_centre[index]
+    limit = card.thresholds.structure / 4
+    _, row, column = _peaks(cv2.GaussianBlur(centre, (5, 5), 0)[None], limit)
+    distances = maps.structure_ltrb[4 * index : 4 * index + 4, row, column].T
+    coarse = _boxes(row, column, distances, stride) / stride
+    scores = centre[row, column]
+    wide = (coarse[:, 2:] - coarse[:, :2] >= _MIN_SIDE_CELLS).all(axis=1)
+    coarse, scores = coarse[wide], scores[wide]
+    keep = geometry.nms(coarse, scores, _STRUCTURE_NMS_IOU)
+    refined = np.zeros((len(keep), 4), np.float32)
+    for position, source in enumerate(keep):
+        refined[position] = refine_box(inside, coarse[source])
+    scores = _structure_scores(inside, refined, scores[keep])
+    pixels = geometry.clip(
+        np.asarray(refined * stride * frame.overview_scale, np.float32), frame.height, frame.width
+    )
+    good = _with_area(pixels)
+    pixels, scores = pixels[good], scores[good]
+    keep = geometry.nms(pixels, scores, _STRUCTURE_NMS_IOU)
+    return Detections(pixels[keep], scores[keep], np.full(len(keep), class_id, np.int64))
+
+
+def refine_box(
+    inside: Float32[np.ndarray, "rows columns"], box: Float32[np.ndarray, " 4"]
+) -> Float32[np.ndarray, " 4"]:
+    """Move each edge of a box to where the map of the inside crosses one half.
+
+    Args:
+        inside: probability of being inside, one value a cell.
+        box: x0, y0, x1, y1 in cells; cell i covers [i, i+1).
+
+    Returns:
+        The refined box in cells; an edge stays where no crossing lies near it.
+    """
+    x0, y0, x1, y1 = (float(value) for value in box)
+    across = inside[_middle(y0, y1, inside.shape[0])].mean(axis=0)
+    down = inside[:, _middle(x0, x1, inside.shape[1])].mean(axis=1)
+    reach_x, reach_y = _EDGE_SEARCH * (x1 - x0) + 2, _EDGE_SEARCH * (y1 - y0) + 2
+    return np.asarray(
+        [
+            _crossing(across, x0, reach_x),
+            _crossing(down, y0, reach_y),
+            len(across) - _crossing(across[::-1], len(across) - x1, reach_x),
+            len(down) - _crossing(down[::-1], len(down) - y1, reach_y),
+        ],
+        np.float32,
+    )
+
+
+def _middle(low: float, high: float, limit: int) -> slice:
+    side = high - low
+    first = int(np.clip(low + side / 5, 0, limit - 1))
+    return slice(first, max(first + 1, int(np.clip(high - side / 5, 0, limit))))
+
+
+def _crossing(profile: Float32[np.ndarray, " n"], edge: float, reach: float) -> float:
+    """Return where a profile rises through one half nearest to `edge`, in cells from its start."""
+    values = np.concatenate([[0.0], profile, [0.0]])
+    low, high = values[:-1], values[1:]
+    rising = np.flatnonzero((low < 0.5) & (high >= 0.5))  # noqa: PLR2004
+    if len(rising) == 0:
+        return float(np.clip(edge, 0, len(profile)))
+    # Value i of `profile` stands for the middle of cell i; value i of `values` lies at i - 0.5.
+    places = rising - 0.5 + (0.5 - low[rising]) / (high[rising] - low[rising])
+    nearest = float(places[np.argmin(np.abs(places - edge))])
+    chosen = nearest if abs(nearest - edge) <= reach else edge
+    return float(np.clip(chosen, 0, len(profile)))
+
+
+def _structure_scores(
+    inside: Float32[np.ndarray, "rows columns"],
+    boxes_xyxy: Float32[np.ndarray, "n 4"],
+    centre_scores: Float32[np.ndarray, " n"],
+) -> Float32[np.ndarray, " n"]:
+    """Return the geometric mean of the score of the middle and of the filling by the inside."""
+    scores = np.zeros(len(boxes_xyxy), np.float32)
+    for index, (x0, y0, x1, y1) in enumerate(boxes_xyxy):
+        rows, columns = _middle(y0, y1, inside.shape[0]), _middle(x0, x1, inside.shape[1])
+        filling = float(inside[rows, columns].mean())
+        scores[index] = np.sqrt(filling * centre_scores[index])
+    return scores
+
+
+def _peaks(
+    heat: Float32[np.ndarray, "channel rows columns"], least: float
+) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
+    """Return channel, row and column of the local maxima (3 x 3) of at least `least`."""
+    found: list[tuple[int, int, int]] = []
+    kernel = np.ones((3, 3), np.uint8)
+    for index, plane in enumerate(heat):
+        if float(plane.max(initial=0)) < least:
+            continue
+        top = (plane >= cv2.dilate(plane, kernel)) & (plane >= least)
+        rows, columns = np.nonzero(top)
+        found += [(index, int(r), int(c)) for r, c in zip(rows, columns, strict=True)]
+    table = np.asarray(found, np.int64).reshape(-1, 3)
+    return table[:, 0], table[:, 1], table[:, 2]
+
+
+def _boxes(
+    row: Int64[np.ndarray, " n"],
+    column: Int64[np.ndarray, " n"],
+    distances: Float32[np.ndarray, "n 4"],
+    stride: int,
+) -> Float32[np.ndarray, "n 4"]:
+    x, y = (column + 0.5) * stride, (row + 0.5) * stride
+    left, top, right, bottom = distances.T
+    return np.stack([x - left, y - top, x + right, y + bottom], axis=1).astype(np.float32)
+
+
+def _with_area(boxes_xyxy: Float32[np.ndarray, "n 4"]) -> np.ndarray:
+    return np.asarray((boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1))

@@ -1,0 +1,217 @@
+"""Inspection: what an officer gets for one scan; to JSON and back.
+
+The JSON form is described by ``inspection.schema.json`` beside this module. Its `schema_version`
+changes when a reader of the older form would misread the newer one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from nii.config import from_dict, to_dict
+from nii.errors import ConfigError
+from nii.scan import Grey, Scan
+
+SCHEMA_VERSION = 1
+
+
+class Level(StrEnum):
+    """Graded advice to the officer, rising: nothing found, look at it, search it."""
+
+    CLEAR = "clear"
+    LOOK = "look"
+    SEARCH = "search"
+
+    @property
+    def rank(self) -> int:
+        """Return 0, 1 or 2, rising with urgency."""
+        return list(Level).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFacts:
+    """Facts about the scan that was inspected; see :class:`nii.scan.Scan`."""
+
+    files: tuple[str, ...]
+    sha256: str | None
+    energies: int
+    height: int
+    width: int
+    grey: Grey
+    endpoint_mev: tuple[float, ...] | None
+    pixel_pitch_mm: tuple[float, float] | None
+    scanner: str | None
+    acquired_at: str | None
+    container_numbers: tuple[str, ...]
+    assumptions: tuple[str, ...]
+
+    @classmethod
+    def of(cls, scan: Scan) -> ScanFacts:
+        """Collect the facts from a scan."""
+        acquired = scan.acquired_at.isoformat() if scan.acquired_at else None
+        return cls(
+            files=tuple(source.name for source in scan.provenance.sources),
+            sha256=scan.sha256,
+            energies=scan.energy_count,
+            height=scan.height,
+            width=scan.width,
+            grey=scan.grey,
+            endpoint_mev=scan.endpoint_mev,
+            pixel_pitch_mm=scan.pixel_pitch_mm,
+            scanner=scan.scanner,
+            acquired_at=acquired,
+            container_numbers=scan.container_numbers,
+            assumptions=scan.provenance.steps,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A part of the conveyance that was found.
+
+    Attributes:
+        kind: class name, ``container`` or ``vehicle``.
+        number: counts the parts of one kind from left to right, from 1.
+        box_xyxy: pixels, x right, y down, upper bounds exclusive.
+        score: 0 to 1.
+    """
+
+    kind: str
+    number: int
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of the scan that is highlighted for the officer.
+
+    Attributes:
+        number: counts regions from 1, most urgent first.
+        class_name: row of the taxonomy.
+        label: the class in words.
+        category: customs programme of the class.
+        score: 0 to 1.
+        level: look or search.
+        box_xyxy: pixels, x right, y down, upper bounds exclusive.
+        container: number of the container it lies in; None outside all containers.
+        position: the place in words.
+        size_mm: width and height in the object plane; None where the pixel pitch is unknown.
+    """
+
+    number: int
+    class_name: str
+    label: str
+    category: str
+    score: float
+    level: Level
+    box_xyxy: tuple[float, float, float, float]
+    container: int | None
+    position: str
+    size_mm: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """Which model looked: name, version and digest of the bundle, whose files were intact."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderFacts:
+    """Which ONNX Runtime execution provider really ran.
+
+    Attributes:
+        used: providers of the session, as ONNX Runtime reports them after creation.
+        requested: providers asked for, in order.
+        available: providers that the installed ONNX Runtime offers.
+        device: ``gpu`` or ``cpu``.
+        reason: why the GPU was not used, in words; None when it was.
+    """
+
+    used: tuple[str, ...]
+    requested: tuple[str, ...]
+    available: tuple[str, ...]
+    device: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Hold everything that is reported about one scan.
+
+    Attributes:
+        scan: facts about the image.
+        model: which model looked.
+        provider: what it ran on.
+        level: highest level of all regions.
+        structures: containers and vehicles, each kind from left to right.
+        regions: highlighted regions, most urgent first.
+        inspected_at: time with zone, ISO 8601.
+        timing_ms: milliseconds by stage.
+        warnings: what the officer should know about this result.
+        schema_version: version of the JSON form.
+    """
+
+    scan: ScanFacts
+    model: ModelFacts
+    provider: ProviderFacts
+    level: Level
+    structures: tuple[Structure, ...]
+    regions: tuple[Region, ...]
+    inspected_at: str
+    timing_ms: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        """Check that the parts agree.
+
+        Raises:
+            ValueError: the level is not that of the most urgent region, or a time has no zone.
+        """
+        worst = max((region.level for region in self.regions), key=_rank, default=Level.CLEAR)
+        if self.level is not worst:
+            msg = f"level {self.level} is not that of the most urgent region, {worst}"
+            raise ValueError(msg)
+        if datetime.fromisoformat(self.inspected_at).tzinfo is None:
+            msg = "the time of inspection has no zone"
+            raise ValueError(msg)
+
+    @property
+    def containers(self) -> tuple[Structure, ...]:
+        """Return the containers from left to right."""
+        return tuple(part for part in self.structures if part.kind == "container")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the inspection as JSON types."""
+        result: dict[str, Any] = to_dict(self)
+        return result
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Inspection:
+        """Rebuild the inspection that :meth:`to_json` wrote.
+
+        Raises:
+            ConfigError: a key or value does not belong to this version of the form.
+        """
+        version = data.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise ConfigError(
+                "inspection",
+                found=f"schema version {version}",
+                expected=f"schema version {SCHEMA_VERSION}",
+                remedy="Read it with the version of nii that wrote it.",
+            )
+        return from_dict(cls, data, where="inspection")
+
+
+def _rank(level: Level) -> int:
+    return level.rank

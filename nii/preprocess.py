@@ -1,0 +1,141 @@
+"""Scan → model input: the one function that training and inference share.
+
+A model sees a scan twice. `detail` is the whole scan at native resolution, for small threats.
+`overview` is the same scan brought to a fixed height, for what is metres long: vehicle and
+containers. Both carry four channels:
+
+====================  ============================================================================
+``attenuation_high``  −ln T of the highest energy, divided by `attenuation_scale`
+``attenuation_low``   the same for the lowest energy; a copy of the first where there is one energy
+``ratio``             (attenuation_low / attenuation_high − `ratio_centre`) · `ratio_gain`, zero in
+                      air and where there is one energy; separates organic from metallic
+``validity``          1 where the scan has two energies, 0 where it has one
+====================  ============================================================================
+
+A display image enters as if its grey were a transmission: the grey curve is unknown, so the model
+must have been trained on many curves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from nii.scan import Scan
+
+CHANNELS = ("attenuation_high", "attenuation_low", "ratio", "validity")
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessSpec:
+    """Facts that a model needs about its input; they travel inside its bundle."""
+
+    channels: tuple[str, ...] = CHANNELS
+    """Names of the input channels, in order."""
+    transmission_floor: float = 1.0 / 65535.0
+    """Smallest transmission told apart from nothing: one step of 16 bits."""
+    attenuation_floor: float = -0.1
+    """Lower limit of attenuation: noise in air reaches slightly below zero."""
+    attenuation_scale: float = 4.0
+    """Attenuation that becomes 1 in the model input."""
+    ratio_centre: float = 1.15
+    """Ratio of attenuations that becomes 0: between organic (1.22) and steel (1.10) at 9/6 MeV."""
+    ratio_gain: float = 6.0
+    """Stretch of the ratio channel."""
+    ratio_limit: float = 1.5
+    """Absolute limit of the ratio channel after stretching."""
+    ratio_air: float = 0.05
+    """Attenuation below which the ratio is noise and set to 0."""
+    overview_height: int = 128
+    """Height of the overview in pixels."""
+    overview_multiple: int = 32
+    """The width of the overview is padded with air to a multiple of this."""
+    detail_multiple: int = 16
+    """Height and width of the detail are padded with air to multiples of this."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """Hold the two views of one scan.
+
+    Attributes:
+        detail: channels at native resolution, padded at the bottom and the right.
+        overview: channels at `overview_height`, padded at the right.
+        height: rows of the scan before padding.
+        width: columns of the scan before padding.
+        overview_scale: scan pixels per overview pixel, the same along both axes.
+    """
+
+    detail: Float32[np.ndarray, "channel height width"]
+    overview: Float32[np.ndarray, "channel overview_height overview_width"]
+    height: int
+    width: int
+    overview_scale: float
+
+
+def preprocess(scan: Scan, spec: PreprocessSpec) -> ModelInput:
+    """Return what a model with `spec` expects to see of `scan`."""
+    detail = detail_channels(scan, spec)
+    overview, scale = overview_channels(detail, spec)
+    padded = pad_to_multiple(detail, spec.detail_multiple, spec.detail_multiple)
+    return ModelInput(padded, overview, scan.height, scan.width, scale)
+
+
+def detail_channels(
+    scan: Scan, spec: PreprocessSpec
+) -> Float32[np.ndarray, "channel height width"]:
+    """Return the four channels at native resolution, without padding."""
+    channels = np.zeros((len(CHANNELS), scan.height, scan.width), np.float32)
+    high = _attenuation(scan.transmission[0], spec)
+    channels[0] = high / np.float32(spec.attenuation_scale)
+    if scan.energy_count == 1:
+        channels[1] = channels[0]
+        return channels
+    low = _attenuation(scan.transmission[-1], spec)
+    channels[1] = low / np.float32(spec.attenuation_scale)
+    ratio = low / np.maximum(high, np.float32(spec.ratio_air))
+    ratio -= np.float32(spec.ratio_centre)
+    ratio *= np.float32(spec.ratio_gain)
+    np.clip(ratio, -spec.ratio_limit, spec.ratio_limit, out=ratio)
+    ratio[high < spec.ratio_air] = 0
+    channels[2] = ratio
+    channels[3] = 1
+    return channels
+
+
+def overview_channels(
+    detail: Float32[np.ndarray, "channel height width"], spec: PreprocessSpec
+) -> tuple[Float32[np.ndarray, "channel overview_height overview_width"], float]:
+    """Return the channels at overview height, padded at the right, and scan pixels per pixel."""
+    height, width = detail.shape[1:]
+    scale = height / spec.overview_height
+    columns = max(1, round(width / scale))
+    small = np.stack(
+        [
+            cv2.resize(channel, (columns, spec.overview_height), interpolation=cv2.INTER_AREA)
+            for channel in detail
+        ]
+    )
+    return pad_to_multiple(small, 1, spec.overview_multiple), scale
+
+
+def pad_to_multiple(
+    channels: Float32[np.ndarray, "channel height width"], rows: int, columns: int
+) -> Float32[np.ndarray, "channel padded_height padded_width"]:
+    """Return the channels with zeros (air) below and to the right, up to the next multiples."""
+    below, right = -channels.shape[1] % rows, -channels.shape[2] % columns
+    if not below and not right:
+        return channels
+    return np.pad(channels, ((0, 0), (0, below), (0, right)))
+
+
+def _attenuation(
+    transmission: Float32[np.ndarray, "height width"], spec: PreprocessSpec
+) -> Float32[np.ndarray, "height width"]:
+    attenuation = cv2.log(np.maximum(transmission, np.float32(spec.transmission_floor)))
+    np.negative(attenuation, out=attenuation)
+    np.maximum(attenuation, np.float32(spec.attenuation_floor), out=attenuation)
+    return np.asarray(attenuation, np.float32)

@@ -1,0 +1,308 @@
+"""Scans with truth → batches: crops of the detail around threats and elsewhere, and overviews.
+
+One item of the set is one scan, read or simulated once and used for many crops: reading costs more
+than cropping. Item k of epoch e depends on (seed, e, k) alone, not on the number of workers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from nii import boxes as geometry
+from nii import formats, taxonomy
+from nii.annotations import coco
+from nii.detections import Detections
+from nii.errors import ConfigError
+from nii.preprocess import CHANNELS, PreprocessSpec, detail_channels, overview_channels
+from nii.scan import Scan
+from nii.simulate.source import SimulateConfig, simulate
+from nii.train.augment import Picture, vary_crop, vary_overview, vary_scan
+from nii.train.targets import Grid, Targets, structure_targets, threat_targets
+
+if TYPE_CHECKING:
+    from nii.train.config import DataConfig
+
+_WORKER_TIMEOUT_S = 300
+_THREAT_STRIDE = 4
+_STRUCTURE_STRIDE = 2
+_ZOOM = (0.8, 1.25)
+"""Range of scan pixels per crop pixel: covers pixel pitches of 3.5-6 mm from one set of scans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Say what a network has to find: class names in the order of its maps, and its input."""
+
+    threats: tuple[str, ...]
+    structures: tuple[str, ...]
+    preprocess: PreprocessSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Hold the tensors of one step; the first axis of the detail and of the overview differ."""
+
+    detail: Tensor
+    threat_heat: Tensor
+    threat_ltrb: Tensor
+    threat_weight: Tensor
+    overview: Tensor
+    structure_centre: Tensor
+    structure_inside: Tensor
+    structure_ltrb: Tensor
+    structure_weight: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        moved = {
+            field.name: getattr(self, field.name).to(device, non_blocking=True)
+            for field in dataclasses.fields(self)
+        }
+        return Batch(**moved)
+
+
+class ScanSource(Protocol):
+    """A numbered set of scans with truth."""
+
+    def __len__(self) -> int:
+        """Return the number of scans."""
+
+    def load(self, index: int) -> tuple[Scan, Detections]:
+        """Return one scan and everything labelled in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedScans:
+    """Scans made when they are asked for; nothing touches the disk."""
+
+    count: int
+    seed: int
+    config: SimulateConfig
+
+    def __len__(self) -> int:
+        """Return the number of scans."""
+        return self.count
+
+    def load(self, index: int) -> tuple[Scan, Detections]:
+        """Simulate one scan."""
+        made = simulate(self.seed, index, self.config)
+        return made.scan, made.truth
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledScans:
+    """Scans in files, with boxes in a COCO file."""
+
+    labels: coco.CocoSet
+    count: int
+
+    def __len__(self) -> int:
+        """Return the number of scans."""
+        return self.count
+
+    def load(self, index: int) -> tuple[Scan, Detections]:
+        """Read one scan."""
+        image = self.labels.images[index]
+        return formats.read(image.path), image.truth
+
+
+def open_source(config: DataConfig) -> ScanSource:
+    """Return the scans that a configuration names; `count` limits a labelled set.
+
+    Raises:
+        ConfigError: a labelled set has no annotation file.
+    """
+    if config.source == "simulate":
+        return SimulatedScans(config.count, config.seed, SimulateConfig(preset=config.preset))
+    if config.annotations is None:
+        raise ConfigError(
+            "data.annotations",
+            found="nothing",
+            expected="a COCO file",
+            remedy="Name the annotation file, or use source = 'simulate'.",
+        )
+    labels = coco.read_coco(config.annotations, config.images or config.annotations.parent)
+    available = len(labels.images)
+    return LabelledScans(labels, min(config.count, available) if config.count else available)
+
+
+def training_loader(
+    config: DataConfig, task: Task, *, batch_scans: int, workers: int, seed: int, epoch: int
+) -> DataLoader[Batch]:
+    """Return the batches of one epoch, every scan once, in an order drawn from (seed, epoch)."""
+    source = open_source(config)
+    order = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    return DataLoader(
+        TrainingSet(source, config, task, seed, epoch),
+        batch_size=batch_scans,
+        shuffle=True,
+        generator=order,
+        num_workers=workers,
+        collate_fn=partial(collate, task=task, crop_px=config.crop_px),
+        drop_last=len(source) >= batch_scans,
+        timeout=_WORKER_TIMEOUT_S if workers else 0,
+        worker_init_fn=_start_worker,
+        persistent_workers=False,
+    )
+
+
+def validation_scans(config: DataConfig) -> Iterator[tuple[Scan, Detections]]:
+    """Return scans and truth one after the other, as they are."""
+    source = open_source(config)
+    return (source.load(index) for index in range(len(source)))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Hold the pictures made from one scan."""
+
+    crops: tuple[Picture, ...]
+    overviews: tuple[Picture, ...]
+
+
+class TrainingSet(Dataset[Sample]):
+    """Turn each scan of a source into crops and overviews."""
+
+    def __init__(
+        self, source: ScanSource, config: DataConfig, task: Task, seed: int, epoch: int
+    ) -> None:
+        """Keep what determines every item."""
+        self._source = source
+        self._config = config
+        self._task = task
+        self._seed = seed
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of scans."""
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return the pictures of one scan."""
+        rng = np.random.default_rng([self._seed, self._epoch, index])
+        scan, truth = self._source.load(index)
+        channels = detail_channels(vary_scan(scan, self._config, rng), self._task.preprocess)
+        crops: tuple[Picture, ...] = ()
+        if self._config.detail:
+            threats = _of_classes(truth, self._task.threats)
+            crops = tuple(
+                vary_crop(_crop(channels, threats, self._config, rng), rng)
+                for _ in range(self._config.crops_per_scan)
+            )
+        seen = _overview(channels, _of_classes(truth, self._task.structures), self._task.preprocess)
+        variants = range(self._config.overview_variants)
+        return Sample(crops, tuple(vary_overview(seen, rng) for _ in variants))
+
+
+def collate(samples: list[Sample], *, task: Task, crop_px: int) -> Batch:
+    """Join samples; overviews are padded with air on the right to the widest."""
+    crops = [crop for sample in samples for crop in sample.crops]
+    overviews = [overview for sample in samples for overview in sample.overviews]
+    widest = max(overview.channels.shape[2] for overview in overviews)
+    height = overviews[0].channels.shape[1]
+    grid = Grid(crop_px // _THREAT_STRIDE, crop_px // _THREAT_STRIDE, _THREAT_STRIDE)
+    wide = Grid(height // _STRUCTURE_STRIDE, widest // _STRUCTURE_STRIDE, _STRUCTURE_STRIDE)
+    threats = [
+        threat_targets(c.boxes_xyxy, _planes(c, task.threats), len(task.threats), grid)
+        for c in crops
+    ]
+    structures = [
+        structure_targets(o.boxes_xyxy, _planes(o, task.structures), len(task.structures), wide)
+        for o in overviews
+    ]
+    padded = [
+        np.pad(o.channels, ((0, 0), (0, 0), (0, widest - o.channels.shape[2]))) for o in overviews
+    ]
+    empty = threat_targets(
+        np.zeros((0, 4), np.float32), np.zeros(0, np.int64), len(task.threats), grid
+    )
+    return Batch(
+        _stack([c.channels for c in crops], (len(CHANNELS), crop_px, crop_px)),
+        _stack([t.centre for t in threats], empty.centre.shape),
+        _stack([t.ltrb for t in threats], empty.ltrb.shape),
+        _stack([t.weight for t in threats], empty.weight.shape),
+        torch.from_numpy(np.stack(padded)),
+        *_structure_tensors(structures),
+    )
+
+
+def _structure_tensors(targets: list[Targets]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return (
+        torch.from_numpy(np.stack([t.centre for t in targets])),
+        torch.from_numpy(np.stack([t.inside for t in targets])),
+        torch.from_numpy(np.stack([t.ltrb for t in targets])),
+        torch.from_numpy(np.stack([t.weight for t in targets])),
+    )
+
+
+def _stack(arrays: list[Float32[np.ndarray, "..."]], shape: tuple[int, ...]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays) if arrays else np.zeros((0, *shape), np.float32))
+
+
+def _planes(picture: Picture, names: tuple[str, ...]) -> np.ndarray:
+    ids = [taxonomy.by_name(name).class_id for name in names]
+    return np.asarray([ids.index(class_id) for class_id in picture.class_ids], np.int64)
+
+
+def _of_classes(truth: Detections, names: tuple[str, ...]) -> Detections:
+    ids = [taxonomy.by_name(name).class_id for name in names]
+    return truth.select(np.flatnonzero(np.isin(truth.class_ids, ids)))
+
+
+def _overview(
+    channels: Float32[np.ndarray, "channel height width"],
+    structures: Detections,
+    spec: PreprocessSpec,
+) -> Picture:
+    overview, scale = overview_channels(channels, spec)
+    small = np.asarray(structures.boxes_xyxy / scale, np.float32)
+    return Picture(overview, small, structures.class_ids)
+
+
+def _crop(
+    channels: Float32[np.ndarray, "channel height width"],
+    threats: Detections,
+    config: DataConfig,
+    rng: np.random.Generator,
+) -> Picture:
+    """Return a square crop, around a threat or anywhere, brought to the size of the network."""
+    height, width = channels.shape[1:]
+    side = int(config.crop_px * rng.uniform(*_ZOOM))
+    if len(threats) and rng.random() >= config.benign_crop_share:
+        box = threats.boxes_xyxy[rng.integers(len(threats))]
+        reach = 0.4 * side
+        middle_x = (box[0] + box[2]) / 2 + rng.uniform(-reach, reach)
+        middle_y = (box[1] + box[3]) / 2 + rng.uniform(-reach, reach)
+    else:
+        middle_x, middle_y = rng.uniform(0, width), rng.uniform(0, height)
+    x0 = int(np.clip(middle_x - side / 2, 0, max(width - side, 0)))
+    y0 = int(np.clip(middle_y - side / 2, 0, max(height - side, 0)))
+    window = channels[:, y0 : y0 + side, x0 : x0 + side]
+    below, right = side - window.shape[1], side - window.shape[2]
+    window = np.pad(window, ((0, 0), (0, below), (0, right)))
+    scale = config.crop_px / side
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    size = (config.crop_px, config.crop_px)
+    pixels = np.stack([cv2.resize(plane, size, interpolation=way) for plane in window])
+    shifted = threats.boxes_xyxy - np.asarray([x0, y0, x0, y0], np.float32)
+    frame = np.asarray([[0, 0, side, side]], np.float32)
+    shown = geometry.coverage(shifted, frame)[:, 0] >= 0.4  # noqa: PLR2004 (as in augment)
+    clipped = geometry.clip(shifted[shown], side, side)
+    return Picture(
+        pixels, np.asarray(clipped * scale, np.float32), threats.class_ids[shown]
+    )
+
+
+def _start_worker(_: int) -> None:
+    cv2.setNumThreads(0)  # each worker is one of several processes on the same cores

@@ -1,0 +1,77 @@
+"""What training minimises: focal loss on the hills, cross-entropy inside, GIoU on the boxes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchvision.ops import generalized_box_iou_loss
+
+if TYPE_CHECKING:
+    from nii.train.dataset import Batch
+
+_BOX_WEIGHT = 1.0
+_INSIDE_WEIGHT = 2.0
+_STRUCTURE_WEIGHT = 1.0
+
+
+def detection_loss(
+    outputs: tuple[Tensor, Tensor, Tensor, Tensor, Tensor], batch: Batch
+) -> dict[str, Tensor]:
+    """Return the parts of the loss and their weighted sum, ``total``; finite without any box.
+
+    Args:
+        outputs: the five maps of a network, as logits (see :mod:`nii.train.models`).
+        batch: the maps they should be.
+    """
+    threat_heat, threat_ltrb, centre, inside, structure_ltrb = (part.float() for part in outputs)
+    parts = {
+        "threat_heat": focal_loss(threat_heat, batch.threat_heat),
+        "threat_box": _BOX_WEIGHT * box_loss(threat_ltrb, batch.threat_ltrb, batch.threat_weight),
+        "structure_centre": _STRUCTURE_WEIGHT * focal_loss(centre, batch.structure_centre),
+        "structure_inside": _INSIDE_WEIGHT
+        * functional.binary_cross_entropy_with_logits(inside, batch.structure_inside),
+        "structure_box": _BOX_WEIGHT
+        * box_loss(structure_ltrb, batch.structure_ltrb, batch.structure_weight),
+    }
+    if batch.detail.shape[0] == 0:
+        parts = {name: part for name, part in parts.items() if not name.startswith("threat")}
+    return parts | {"total": torch.stack(list(parts.values())).sum()}
+
+
+def focal_loss(logits: Tensor, hills: Tensor) -> Tensor:
+    """Return the penalty-reduced focal loss of a map, per object.
+
+    Reference:
+        Law and Deng 2018 (CornerNet), equation 1, with alpha 2 and beta 4. The number of objects is
+        the weight of the cells at the top of a hill, at least 1.
+    """
+    probability = logits.sigmoid()
+    top = (hills >= 0.999).float()  # noqa: PLR2004
+    found = top * (1 - probability) ** 2 * functional.logsigmoid(logits)
+    empty = (1 - top) * (1 - hills) ** 4 * probability**2 * functional.logsigmoid(-logits)
+    return -(found.sum() + empty.sum()) / top.sum().clamp(min=1.0)
+
+
+def box_loss(ltrb: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """Return 1 − GIoU averaged over the cells that carry weight; 0 where none does.
+
+    Args:
+        ltrb: distances in pixels, batch × 4·groups × rows × columns.
+        wanted: the distances they should be.
+        weight: batch × groups × rows × columns.
+    """
+    here = weight > 0
+    found = _boxes_at(ltrb, here)
+    truth = _boxes_at(wanted, here)
+    share = weight[here]
+    loss = generalized_box_iou_loss(found, truth, reduction="none")
+    return (loss * share).sum() / share.sum().clamp(min=1.0)
+
+
+def _boxes_at(ltrb: Tensor, here: Tensor) -> Tensor:
+    batch, groups, rows, columns = here.shape
+    distances = ltrb.reshape(batch, groups, 4, rows, columns).permute(0, 1, 3, 4, 2)[here]
+    return torch.cat([-distances[:, :2], distances[:, 2:]], dim=1)

@@ -1,0 +1,172 @@
+"""Compact: a small fully convolutional detector, trained from scratch.
+
+Two branches that share nothing but the card. The detail branch sees the scan at native resolution
+with strides 4, 8 and 16 fused into one head at stride 4, since a threat may be 40 pixels long. The
+overview branch is a small U-Net on the scan at fixed height, whose coarsest cells see the whole
+vehicle. Batch norm is used because it folds into the convolutions at export.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nii.preprocess import CHANNELS
+
+if TYPE_CHECKING:
+    from nii.train.config import ModelConfig
+
+_PRIOR = -4.6
+"""Logit of a heat map at the start: probability 0.01, as in RetinaNet (Lin et al. 2017)."""
+_THREAT_UNIT_PX = 8.0
+_STRUCTURE_UNIT_PX = 32.0
+_LOG_DISTANCE_LIMITS = (-4.0, 4.5)
+
+
+def build(config: ModelConfig, threats: int, structures: int) -> nn.Module:
+    """Build the network with `config.width` channels at stride 4."""
+    return Compact(config, threats, structures)
+
+
+class Compact(nn.Module):
+    """Join the two branches; see :mod:`nii.train.models` for inputs and outputs."""
+
+    def __init__(self, config: ModelConfig, threats: int, structures: int) -> None:
+        """Build both branches."""
+        super().__init__()
+        self.detail = DetailBranch(config.width, config.depth, threats)
+        self.overview = OverviewBranch(config.overview_width, structures)
+
+    def forward(
+        self, detail: Tensor, overview: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return the five maps."""
+        return (*self.detail(detail), *self.overview(overview))
+
+
+class DetailBranch(nn.Module):
+    """Find threats at native resolution: strides 4, 8, 16 fused at stride 4."""
+
+    def __init__(self, width: int, depth: int, threats: int) -> None:
+        """Build for `width` channels at stride 4 and `depth` residual blocks a level."""
+        super().__init__()
+        wide, wider = 2 * width, 3 * width
+        self.stem = nn.Sequential(
+            _conv(len(CHANNELS), width // 2, stride=2),
+            _conv(width // 2, width, stride=2),
+            Block(width),
+        )
+        self.down8 = _level(width, wide, depth)
+        self.down16 = _level(wide, wider, depth + 1)
+        self.side8 = _conv(wide, width, kernel=1)
+        self.side16 = _conv(wider, width, kernel=1)
+        self.fuse = nn.Sequential(_conv(width, width), _conv(width, width))
+        self.heat = _head(width, threats, _PRIOR)
+        self.sides = _head(width, 4, 1.0)
+
+    def forward(self, detail: Tensor) -> tuple[Tensor, Tensor]:
+        """Return heat logits and distances in pixels."""
+        at4 = self.stem(detail)
+        at8 = self.down8(at4)
+        at16 = self.down16(at8)
+        up8 = self.side8(at8) + _double(self.side16(at16))
+        fused = self.fuse(at4 + _double(up8))
+        return self.heat(fused), _distance(self.sides(fused), _THREAT_UNIT_PX)
+
+
+class OverviewBranch(nn.Module):
+    """Find structures on the overview: a U-Net from stride 2 down to stride 32 and back."""
+
+    def __init__(self, width: int, structures: int) -> None:
+        """Build for `width` channels at stride 2."""
+        super().__init__()
+        widths = [width, 2 * width, 3 * width, 4 * width, 4 * width]
+        self.stem = nn.Sequential(_conv(len(CHANNELS), width, stride=2), Block(width))
+        self.downs = nn.ModuleList(
+            _level(a, b, 1) for a, b in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.context = nn.Sequential(*(WideBlock(widths[-1]) for _ in range(3)))
+        self.sides = nn.ModuleList(
+            _conv(deep, shallow, kernel=1)
+            for shallow, deep in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.merges = nn.ModuleList(Block(shallow) for shallow in widths[:-1])
+        self.centre = _head(width, structures, _PRIOR)
+        self.inside = _head(width, structures, 0.0)
+        self.distances = _head(width, 4 * structures, 1.0)
+
+    def forward(self, overview: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits of the middle and of the inside, and distances in overview pixels."""
+        levels = [self.stem(overview)]
+        for down in self.downs:
+            levels.append(down(levels[-1]))
+        merged = self.context(levels.pop())
+        for side, merge in zip(reversed(self.sides), reversed(self.merges), strict=True):
+            merged = merge(levels.pop() + _double(side(merged)))
+        distance = _distance(self.distances(merged), _STRUCTURE_UNIT_PX)
+        return self.centre(merged), self.inside(merged), distance
+
+
+class Block(nn.Module):
+    """Two 3 × 3 convolutions around which the input is added."""
+
+    def __init__(self, width: int) -> None:
+        """Build for `width` channels in and out."""
+        super().__init__()
+        self.body = nn.Sequential(_conv(width, width), _conv(width, width, active=False))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        return functional.relu(features + self.body(features))
+
+
+class WideBlock(nn.Module):
+    """A residual block that looks far along the vehicle: 3 × 3, then 1 × 9 by channel."""
+
+    def __init__(self, width: int) -> None:
+        """Build for `width` channels in and out."""
+        super().__init__()
+        self.near = _conv(width, width)
+        self.far = nn.Conv2d(width, width, (1, 9), padding=(0, 4), groups=width, bias=False)
+        self.mix = _conv(width, width, kernel=1, active=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        return functional.relu(features + self.mix(self.far(self.near(features))))
+
+
+def _level(width_in: int, width_out: int, depth: int) -> nn.Sequential:
+    return nn.Sequential(
+        _conv(width_in, width_out, stride=2), *(Block(width_out) for _ in range(depth))
+    )
+
+
+def _conv(
+    width_in: int, width_out: int, *, kernel: int = 3, stride: int = 1, active: bool = True
+) -> nn.Sequential:
+    layers: list[nn.Module] = [
+        nn.Conv2d(width_in, width_out, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(width_out, momentum=0.03),
+    ]
+    if active:
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+def _head(width: int, outputs: int, bias: float) -> nn.Conv2d:
+    layer = nn.Conv2d(width, outputs, 3, padding=1)
+    nn.init.normal_(layer.weight, std=0.01)
+    nn.init.constant_(layer.bias if layer.bias is not None else torch.zeros(0), bias)
+    return layer
+
+
+def _double(features: Tensor) -> Tensor:
+    return functional.interpolate(features, scale_factor=2.0, mode="nearest")
+
+
+def _distance(raw: Tensor, unit_px: float) -> Tensor:
+    low, high = _LOG_DISTANCE_LIMITS
+    return torch.exp(raw.clamp(low, high)) * unit_px
