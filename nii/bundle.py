@@ -190,7 +190,10 @@ def read_bundle(folder: Path) -> Bundle:
         card = Card.from_json(data, where=str(folder / CARD_FILE))
     except ConfigError as error:
         raise BundleError(
-            folder, found=error.found, expected=error.expected, remedy="Export the model again."
+            error.subject,
+            found=error.found,
+            expected=error.expected,
+            remedy="Export the model again.",
         ) from error
     bundle = Bundle(folder, card)
     if not bundle.model_path.is_file():

@@ -169,7 +169,7 @@ def _structure_scores(
 ) -> Float32[np.ndarray, " n"]:
     """Return the geometric mean of the score of the middle and of the filling by the inside."""
     scores = np.zeros(len(boxes_xyxy), np.float32)
-    for index, (x0, y0, x1, y1) in enumerate(boxes_xyxy):
+    for index, (x0, y0, x1, y1) in enumerate(boxes_xyxy.tolist()):
         rows, columns = _middle(y0, y1, inside.shape[0]), _middle(x0, x1, inside.shape[1])
         filling = float(inside[rows, columns].mean())
         scores[index] = np.sqrt(filling * centre_scores[index])

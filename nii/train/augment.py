@@ -83,7 +83,7 @@ def _crop_transform() -> A.Compose:
 
 def _overview_transform() -> A.Compose:
     stretch = A.Affine(
-        scale={"x": (0.75, 1.3), "y": (0.8, 1.2)},
+        scale={"x": (0.5, 1.25), "y": (0.8, 1.2)},
         translate_percent={"x": (-0.12, 0.12), "y": (-0.12, 0.12)},
         rotate=(-1.5, 1.5),
         shear={"x": (-1.0, 1.0), "y": (-1.5, 1.5)},

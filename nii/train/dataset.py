@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -72,6 +72,7 @@ class Batch:
         return Batch(**moved)
 
 
+@runtime_checkable
 class ScanSource(Protocol):
     """A numbered set of scans with truth."""
 
@@ -124,7 +125,7 @@ def open_source(config: DataConfig) -> ScanSource:
         ConfigError: a labelled set has no annotation file.
     """
     if config.source == "simulate":
-        return SimulatedScans(config.count, config.seed, SimulateConfig(preset=config.preset))
+        return SimulatedScans(config.count, config.seed, config.simulate)
     if config.annotations is None:
         raise ConfigError(
             "data.annotations",

@@ -1,0 +1,1 @@
+"""How good a model is: detections against truth, curves, intervals and a report."""

@@ -1,0 +1,285 @@
+"""The report as one HTML page that works without a network and without scripts.
+
+Every text that comes from a file is escaped; pictures and style stand inside the page, and its
+content security policy lets nothing be loaded from anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+from typing import get_args
+
+from nii import taxonomy
+from nii.evaluate import curves
+from nii.evaluate.average_precision import RECALLS
+from nii.evaluate.drawing import Axes, Line, chart
+from nii.evaluate.examples import Example, Gallery, Kind
+from nii.evaluate.intervals import Interval, Proportion
+from nii.evaluate.metrics import METRICS, Estimate, Evidence, Group
+from nii.evaluate.summary import EvaluationResult
+
+_NAMES: dict[Group, str] = {"threat": "Threats", "structure": "Containers and vehicles"}
+_KINDS: dict[Kind, str] = {"miss": "Worst misses", "false alarm": "Worst false alarms"}
+_CURVE_COLOUR = (11, 92, 142)
+_TILES = ("p_d_at_look", "p_fa_at_look", "p_d_at_0.1_fa_per_scan", "structure_ap50")
+_DEFINITIONS = (
+    (
+        "Threat found",
+        (
+            "A detection of any threat class hits the threat: IoU of 0.1 or more, or its middle "
+            "lies inside. One detection may hit several threats and several may hit one."
+        ),
+    ),
+    ("False alarm", "A threat detection that hits nothing. Scans with and without threats count."),
+    (
+        "P_d, scan P_d",
+        "Share of threats found; share of scans with threats in which at least one is found.",
+    ),
+    ("P_fa", "Share of benign scans (without any threat) in which there is at least one alarm."),
+    (
+        "P_d at a rate",
+        (
+            "P_d just above the score of the first false alarm that would be one too many. Nothing "
+            "is interpolated."
+        ),
+    ),
+    (
+        "AP50, mAP50:95",
+        (
+            "COCO protocol: same class, one detection for each object, 101 recalls, at most 100 "
+            "detections of a class in one scan; at IoU 0.5, and mean over IoU 0.50 to 0.95."
+        ),
+    ),
+    (
+        "Intervals",
+        (
+            "95 %. Shares of scans at a fixed threshold: Clopper-Pearson, exact. Other shares: the "
+            "wider of Clopper-Pearson and the bootstrap over scans. The rest: bootstrap over scans."
+        ),
+    ),
+)
+
+
+def page(result: EvaluationResult, evidence: Evidence, gallery: Gallery) -> str:
+    """Return the whole page."""
+    style = files("nii.evaluate").joinpath("page.css").read_text("utf-8")
+    body = [
+        _head(result),
+        _tiles(result),
+        *(_numbers(result, group) for group in get_args(Group)),
+        _curves(evidence),
+        _classes(result),
+        _strata(result),
+        *(_examples(gallery, kind, group) for group in get_args(Group) for kind in _KINDS),
+        _failures(result),
+        _definitions(),
+        _origin(result),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "img-src data:; style-src 'unsafe-inline'\">\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Evaluation of {escape(result.model)}</title>\n<style>\n{style}</style>\n"
+        f"</head>\n<body>\n<main>\n{chr(10).join(body)}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def number(value: float | None) -> str:
+    """Return a number with three digits after the point, or a dash where there is none."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def limits(interval: Interval | None) -> str:
+    """Return an interval in words: ``0.812 to 0.934``."""
+    return f"{interval.low:.3f} to {interval.high:.3f}" if interval else ""
+
+
+def _head(result: EvaluationResult) -> str:
+    counts = result.counts
+    facts = (
+        ("truth", result.data),
+        ("scans", f"{counts['scans']}, of which {counts['benign_scans']} without any threat"),
+        ("objects", f"{counts['threats']} threats, {counts['structures']} containers and vehicles"),
+        ("not readable", str(counts["failures"])),
+        ("ran on", ", ".join(str(item) for item in result.provider.get("used", ())) or "unknown"),
+    )
+    warnings = "".join(f'<p class="warning">{escape(text)}</p>' for text in result.warnings)
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
+    return (
+        f"<header><h1>Evaluation of {escape(result.model)}</h1>"
+        f'<dl class="facts">{rows}</dl>{warnings}</header>'
+    )
+
+
+def _tiles(result: EvaluationResult) -> str:
+    shown = [result.estimates[name] for name in _TILES]
+    tiles = [
+        f'<section class="card tile"><small>{escape(row.label)}</small>'
+        f"<strong>{number(row.value)}</strong>"
+        f"<small>{escape(limits(row.interval) or row.note)}</small></section>"
+        for row in shown
+        if row.value is not None
+    ]
+    return f'<div class="tiles">{"".join(tiles)}</div>'
+
+
+def _numbers(result: EvaluationResult, group: Group) -> str:
+    rows = [result.estimates[name] for name, metric in METRICS.items() if metric.group == group]
+    if all(row.value is None for row in rows):
+        notes = sorted({row.note for row in rows})
+        return _section(_NAMES[group], f'<p class="quiet">{escape("; ".join(notes))}</p>')
+    return _section(
+        _NAMES[group],
+        _table(("metric", "value", "95 % interval", "count", ""), [_estimate(row) for row in rows]),
+    )
+
+
+def _estimate(row: Estimate) -> str:
+    counts = f"{row.counts.successes} of {row.counts.trials}" if row.counts else ""
+    method = f"interval: {row.interval.method}" if row.interval else ""
+    return (
+        f'<td>{escape(row.label)}</td><td class="number">{number(row.value)}</td>'
+        f'<td class="plain" title="{escape(method, quote=True)}">{limits(row.interval)}</td>'
+        f'<td class="plain">{counts}</td><td><small>{escape(row.note)}</small></td>'
+    )
+
+
+def _curves(evidence: Evidence) -> str:
+    figures = []
+    free = curves.froc(evidence.threats)
+    if len(free.x):
+        axes = Axes("false alarms per scan", "P_d", *_range(free.x, 1.0), logarithmic=True)
+        lines = [Line("all threats", _CURVE_COLOUR, free.x, free.p_d, steps=True)]
+        figures.append(("Free response (FROC)", chart(axes, lines)))
+    per_scan = curves.p_d_against_p_fa(evidence.threats)
+    if len(per_scan.x):
+        low, _ = _range(per_scan.x, 1.0)
+        axes = Axes("P_fa (share of benign scans alarmed)", "P_d", low, 1.0, logarithmic=True)
+        lines = [Line("all threats", _CURVE_COLOUR, per_scan.x, per_scan.p_d, steps=True)]
+        figures.append(("P_d against P_fa", chart(axes, lines)))
+    for group in get_args(Group):
+        lines = [
+            Line(f"{kind.name} (AP50 {number(found.ap50)})", kind.colour, RECALLS, found.precision)
+            for kind in (taxonomy.classes()[row] for row in evidence.ids_of(group))
+            if (found := evidence.precision[kind.class_id]).ap50 is not None
+        ]
+        if lines:
+            title = f"Precision and recall at IoU 0.5: {_NAMES[group].lower()}"
+            figures.append((title, chart(Axes("recall", "precision"), lines)))
+    cards = [
+        f'<figure class="card"><h3>{escape(title)}</h3>{picture}</figure>'
+        for title, picture in figures
+    ]
+    return _section("Curves", f'<div class="charts">{"".join(cards)}</div>', plain=True)
+
+
+def _range(x: Iterable[float], least_high: float) -> tuple[float, float]:
+    """Return whole powers of ten around the positive values, at least three decades."""
+    positive = [float(value) for value in x if value > 0]
+    high = least_high
+    while positive and high < max(positive):
+        high *= 10
+    low = high / 1000
+    while positive and low > min(positive):
+        low /= 10
+    return low, high
+
+
+def _classes(result: EvaluationResult) -> str:
+    head = ("class", "objects", "detections", "AP50", "95 % interval", "mAP50:95", "95 % interval")
+    rows = [
+        f'<td>{escape(row.name)}</td><td class="plain">{row.truths}</td>'
+        f'<td class="plain">{row.detections}</td><td class="number">{number(row.ap50.value)}</td>'
+        f'<td class="plain">{limits(row.ap50.interval)}</td>'
+        f'<td class="number">{number(row.map50_95.value)}</td>'
+        f'<td class="plain">{limits(row.map50_95.interval)}</td>'
+        for row in result.classes
+    ]
+    return _section("Average precision by class", _table(head, rows))
+
+
+def _strata(result: EvaluationResult) -> str:
+    if not result.strata:
+        return ""
+    head = ("stratum", "P_d at look", "95 %", "count", "P_d at 0.1 FA/scan", "95 %", "count")
+    rows = [
+        f"<td>{escape(row.name)}</td>"
+        + _share(row.at_look, row.at_look_interval)
+        + _share(row.at_rate, row.at_rate_interval)
+        for row in result.strata
+    ]
+    note = (
+        '<p class="quiet">Thresholds are those of the whole set. Areal density behind is what the '
+        "beam passes beside the threat itself. The intervals take threats as independent.</p>"
+    )
+    return _section("Threats found by class and by what lies behind", note + _table(head, rows))
+
+
+def _share(counted: Proportion, interval: Interval | None) -> str:
+    return (
+        f'<td class="number">{number(counted.value)}</td><td class="plain">{limits(interval)}</td>'
+        f'<td class="plain">{counted.successes} of {counted.trials}</td>'
+    )
+
+
+def _examples(gallery: Gallery, kind: Kind, group: Group) -> str:
+    examples = gallery.worst(kind, group)
+    if not examples:
+        return ""
+    title = f"{_KINDS[kind]}: {_NAMES[group].lower()}"
+    note = (
+        '<p class="quiet">Solid blue: truth. Dashed orange: reported at the thresholds of the '
+        "card. The thicker outline is the case itself. Select a picture to enlarge it.</p>"
+    )
+    pictures = "".join(_figure(example) for example in examples)
+    return _section(title, f'{note}<div class="gallery">{pictures}</div>', plain=True)
+
+
+def _figure(example: Example) -> str:
+    case = example.case
+    words = f"{case.kind}: {case.class_name} in {case.scan}"
+    score = "no detection points at it" if case.score is None else f"best score {case.score:.3f}"
+    if case.kind == "false alarm":
+        score = f"score {case.score:.3f}"
+    return (
+        '<figure class="card"><label><input type="checkbox">'
+        f'<img src="{example.data_uri}" alt="{escape(words, quote=True)}"></label>'
+        f"<figcaption><b>{escape(case.class_name)}</b>, {score}<br>{escape(case.scan)}</figcaption>"
+        "</figure>"
+    )
+
+
+def _failures(result: EvaluationResult) -> str:
+    if not result.failures:
+        return ""
+    rows = [f"<td>{escape(row.scan)}</td><td>{escape(row.reason)}</td>" for row in result.failures]
+    return _section("Scans that could not be evaluated", _table(("scan", "reason"), rows))
+
+
+def _definitions() -> str:
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in _DEFINITIONS)
+    return _section("How it was counted", f'<dl class="facts">{rows}</dl>')
+
+
+def _origin(result: EvaluationResult) -> str:
+    facts = (
+        ("bundle SHA-256", result.bundle_sha256),
+        ("truth SHA-256", result.data_sha256),
+        *((str(name), str(value)) for name, value in result.settings.items()),
+    )
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
+    return _section("Made from", f'<dl class="facts">{rows}</dl>')
+
+
+def _table(head: Sequence[str], rows: Sequence[str]) -> str:
+    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<div class="wide"><table><tr>{titles}</tr>{body}</table></div>'
+
+
+def _section(title: str, content: str, *, plain: bool = False) -> str:
+    inner = content if plain else f'<section class="card">{content}</section>'
+    return f"<h2>{escape(title)}</h2>\n{inner}"

@@ -1,0 +1,246 @@
+"""Measure a model bundle on a labelled set and write what was found.
+
+Three files come of it, each whole or not there:
+
+=====================  ===========================================================================
+``metrics.json``       every number with its interval, counts and provenance, for machines
+``detections.json``    what the model found, in the COCO result form, for other tools
+``index.html``         the same numbers with curves and the worst cases, for people
+=====================  ===========================================================================
+
+Only classes that the truth file has categories for are judged: where a set has labels for
+containers only, threat metrics are not applicable and threat detections are no false alarms. A
+class that has labels but that the model does not know counts as missed. A scan that cannot be read,
+or whose size is not that of its labels, is left out, counted and named.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from nii import formats, taxonomy
+from nii.annotations.coco import CocoImage
+from nii.bundle import Card
+from nii.config import to_dict
+from nii.detections import Detections
+from nii.errors import ConfigError, ScanFormatError
+from nii.evaluate import summary
+from nii.evaluate.examples import Gallery
+from nii.evaluate.match import JudgedScan, Truth, judge
+from nii.evaluate.metrics import METRICS, Evidence
+from nii.evaluate.page import page
+from nii.evaluate.summary import EvaluationResult, Failure
+from nii.evaluate.truth_set import TruthSet, read_truth
+from nii.formats.files import save
+from nii.infer.detect import Detector
+from nii.infer.overlay import render_grey
+from nii.infer.runtime import ProviderSettings
+from nii.inspection import ModelFacts, ProviderFacts
+from nii.scan import Scan
+
+__all__ = ["METRICS", "EvaluationResult", "evaluate"]
+
+METRICS_FILE = "metrics.json"
+DETECTIONS_FILE = "detections.json"
+PAGE_FILE = "index.html"
+
+
+@runtime_checkable
+class Finds(Protocol):
+    """What evaluation needs of a detector.
+
+    Attributes:
+        card: facts about the model.
+        model: its name, version and digest.
+    """
+
+    card: Card
+    model: ModelFacts
+
+    @property
+    def provider(self) -> ProviderFacts:
+        """Return what the model runs on."""
+
+    def detect(self, scan: Scan) -> tuple[Detections, Mapping[str, float]]:
+        """Return everything found, down to the card's lowest score, and the time it took."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Gather what is kept of each scan while the set is read."""
+
+    gallery: Gallery
+    judged: list[JudgedScan]
+    found: list[dict[str, Any]]
+    failures: list[Failure]
+
+
+def evaluate(
+    bundle: Path,
+    data: Path,
+    out: Path,
+    *,
+    images: Path | None = None,
+    limit: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> EvaluationResult:
+    """Measure a model on a labelled set and write metrics, detections and a page.
+
+    Args:
+        bundle: folder of the model.
+        data: COCO file, or a folder that holds exactly one; see `truth_set.FILE_NAMES`.
+        out: folder for the three files; made if it is not there.
+        images: folder that the image names start from; see `read_truth`.
+        limit: how many scans to read, from the first on; None for all.
+        on_progress: is told after each scan how many are done, and how many there are.
+
+    Returns:
+        The numbers that ``metrics.json`` holds.
+
+    Raises:
+        AnnotationError: the truth is missing, ambiguous or contradicts itself.
+        BundleError: the bundle is incomplete or altered.
+        ConfigError: the limit is not positive.
+        ProviderError: the requested hardware cannot be used.
+        ScanFormatError: not one of the scans can be read.
+    """
+    if limit is not None and limit < 1:
+        raise ConfigError(
+            "limit", found=str(limit), expected="1 or more", remedy="Leave it out for all scans."
+        )
+    truth = read_truth(data, images)
+    detector: Finds = Detector.open(bundle, settings=ProviderSettings())
+    tally = _run(detector, truth, limit, on_progress)
+    evidence = Evidence.of(tally.judged, truth.class_ids, detector.card.thresholds)
+    result = _result(detector, truth, evidence, tally.failures)
+    out.mkdir(parents=True, exist_ok=True)
+    save(out / DETECTIONS_FILE, json.dumps(tally.found, allow_nan=False).encode())
+    save(out / PAGE_FILE, page(result, evidence, tally.gallery).encode())
+    text = json.dumps(result.to_json(), indent=1, allow_nan=False, ensure_ascii=False)
+    save(out / METRICS_FILE, (text + "\n").encode())
+    return result
+
+
+def _run(
+    detector: Finds,
+    truth: TruthSet,
+    limit: int | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> _Tally:
+    """Look at one scan after the other; no scan outlives its turn."""
+    tally = _Tally(Gallery(), [], [], [])
+    chosen = list(zip(truth.images, truth.image_ids, strict=True))[:limit]
+    for done, (image, image_id) in enumerate(chosen, start=1):
+        try:
+            scan = _read(image)
+        except ScanFormatError as error:
+            tally.failures.append(Failure(truth.name_of(image), str(error)))
+        else:
+            _judge(detector, truth, (image, image_id, scan), tally)
+        if on_progress is not None:
+            on_progress(done, len(chosen))
+    if not tally.judged:
+        raise ScanFormatError(
+            truth.path,
+            found=f"not one readable scan among {len(chosen)}; first: {tally.failures[0].reason}",
+            expected="scans that nii.formats reads",
+            remedy="Check the image folder.",
+        )
+    return tally
+
+
+def _judge(
+    detector: Finds,
+    truth: TruthSet,
+    labelled: tuple[CocoImage, int, Scan],
+    tally: _Tally,
+) -> None:
+    image, image_id, scan = labelled
+    found, _ = detector.detect(scan)
+    objects = Truth(image.truth, image.behind_g_per_cm2)
+    judged = judge(truth.name_of(image), found, objects, truth.class_ids)
+    tally.judged.append(judged)
+    tally.found += coco_rows(judged.detections, image_id, truth.category_ids)
+    tally.gallery.offer(judged, detector.card.thresholds, lambda: render_grey(scan))
+
+
+def coco_rows(
+    found: Detections, image_id: int, category_ids: Mapping[int, int]
+) -> list[dict[str, Any]]:
+    """Return detections in the COCO result form, with the ids of the truth file."""
+    rows = []
+    for box, score, row in zip(found.boxes_xyxy, found.scores, found.class_ids, strict=True):
+        x0, y0, x1, y1 = (round(float(value), 2) for value in box)
+        rows.append(
+            {
+                "image_id": image_id,
+                "category_id": category_ids[int(row)],
+                "bbox": [x0, y0, round(x1 - x0, 2), round(y1 - y0, 2)],
+                "score": round(float(score), 6),
+            }
+        )
+    return rows
+
+
+def _read(image: CocoImage) -> Scan:
+    scan = formats.read(image.path)
+    if (scan.height, scan.width) != (image.height, image.width):
+        raise ScanFormatError(
+            image.path,
+            found=f"{scan.width} x {scan.height} pixels",
+            expected=f"{image.width} x {image.height} pixels as the labels say",
+            remedy="Label this image anew, or fetch the one that was labelled.",
+        )
+    return scan
+
+
+def _result(
+    detector: Finds, truth: TruthSet, evidence: Evidence, failures: Sequence[Failure]
+) -> EvaluationResult:
+    card = detector.card
+    return EvaluationResult(
+        model=f"{card.name} {card.version}",
+        bundle_sha256=detector.model.sha256,
+        data=truth.path.name,
+        data_sha256=truth.sha256,
+        provider=to_dict(detector.provider),
+        counts=summary.counts_of(evidence, len(failures)),
+        estimates=summary.estimates(evidence, summary.SEED, summary.REPEATS),
+        classes=summary.class_rows(evidence, summary.SEED, summary.REPEATS),
+        strata=summary.stratum_rows(evidence),
+        failures=tuple(failures),
+        warnings=_warnings(card, truth, evidence, len(failures)),
+        settings={
+            "thresholds": card.thresholds.basis,
+            "lowest score": card.decode.min_score,
+            "bootstrap seed": summary.SEED,
+            "bootstrap repeats": summary.REPEATS,
+        },
+    )
+
+
+def _warnings(card: Card, truth: TruthSet, evidence: Evidence, failures: int) -> tuple[str, ...]:
+    known = {*card.threat_ids, *card.structure_ids}
+    labelled = set(truth.class_ids)
+    read, listed = len(evidence.scans) + failures, len(truth.images)
+    texts = (
+        (failures, f"{failures} of {read} scans could not be evaluated and are left out."),
+        (read < listed, f"Only the first {read} of {listed} scans were looked at."),
+        (
+            labelled - known,
+            f"This model cannot report: {_names(labelled - known)}. They count as missed.",
+        ),
+        (
+            known - labelled,
+            f"The truth has no labels for: {_names(known - labelled)}. They are not judged.",
+        ),
+    )
+    return tuple(text for holds, text in texts if holds)
+
+
+def _names(rows: set[int]) -> str:
+    return ", ".join(taxonomy.classes()[row].name for row in sorted(rows))

@@ -1,0 +1,1 @@
+"""Scans and findings between systems: a watched folder in, packages out."""

@@ -1,0 +1,153 @@
+"""Batch: many scans, one after the other; reading ahead and writing behind while the model runs.
+
+The order of results is the order of the scans, whatever the threads do. A scan that cannot be read
+or written becomes a :class:`nii.infer.results.Failure`; the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from nii import formats
+from nii.errors import NiiError
+from nii.infer import overlay, results
+from nii.infer.inspect import Finds, inspect, utc_now
+from nii.infer.results import Failure
+from nii.inspection import Inspection
+from nii.scan import Scan
+
+_LOG = logging.getLogger(__name__)
+
+Read = Callable[[Sequence[Path]], Scan]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A scan that was inspected and whose results are written.
+
+    Attributes:
+        files: the files of the scan.
+        stem: name that its results start with.
+        scan: the image.
+        grey: the picture of it for the eye.
+        inspection: what was found.
+    """
+
+    files: tuple[Path, ...]
+    stem: str
+    scan: Scan
+    grey: UInt8[np.ndarray, "height width"]
+    inspection: Inspection
+
+
+def read_group(files: Sequence[Path]) -> Scan:
+    """Read the file or files of one scan."""
+    return formats.read(files[0] if len(files) == 1 else list(files))
+
+
+def inspect_files(
+    groups: Sequence[tuple[Path, ...]],
+    detector: Finds,
+    out: Path,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    read: Read = read_group,
+) -> Iterator[Inspected | Failure]:
+    """Inspect scans and write the results of each; yield them in the given order.
+
+    Args:
+        groups: the files of each scan, as :func:`nii.formats.find` returns them.
+        detector: finds threats and structures.
+        out: folder for the results; made if it is not there.
+        clock: tells the time, with its zone.
+        read: turns files into a scan.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    names = results.stems(groups)
+    reader = ThreadPoolExecutor(1, "nii-read")
+    writer = ThreadPoolExecutor(1, "nii-write")
+    behind: Future[Inspected | Failure] | None = None
+    try:
+        ahead = reader.submit(_read, groups[0], read) if groups else None
+        for row, (files, stem) in enumerate(zip(groups, names, strict=True)):
+            loaded = ahead.result() if ahead else Failure(str(files[0]), "not read")
+            ahead = reader.submit(_read, groups[row + 1], read) if row + 1 < len(groups) else None
+            found = loaded if isinstance(loaded, Failure) else _look(loaded, detector, clock)
+            if behind is not None:
+                yield behind.result()
+            behind = writer.submit(_finish, found, out, stem)
+        if behind is not None:
+            yield behind.result()
+    finally:
+        reader.shutdown(cancel_futures=True)
+        writer.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A scan in memory and the milliseconds that reading it took."""
+
+    files: tuple[Path, ...]
+    scan: Scan
+    read_ms: float
+
+
+def _read(files: tuple[Path, ...], read: Read) -> _Loaded | Failure:
+    start = time.perf_counter()
+    try:
+        scan = read(files)
+    except Exception as error:  # noqa: BLE001 - one bad file must not stop the others
+        return _failure(files, error)
+    return _Loaded(files, scan, 1e3 * (time.perf_counter() - start))
+
+
+def _look(
+    loaded: _Loaded, detector: Finds, clock: Callable[[], datetime]
+) -> tuple[_Loaded, Inspection] | Failure:
+    try:
+        return loaded, inspect(loaded.scan, detector, clock)
+    except Exception as error:  # noqa: BLE001 - one bad scan must not stop the others
+        return _failure(loaded.files, error)
+
+
+def _finish(
+    found: tuple[_Loaded, Inspection] | Failure, out: Path, stem: str
+) -> Inspected | Failure:
+    if isinstance(found, Failure):
+        return found
+    loaded, inspection = found
+    start = time.perf_counter()
+    try:
+        grey = overlay.render_grey(loaded.scan)
+        picture = overlay.draw_png(grey, inspection)
+        drawn = 1e3 * (time.perf_counter() - start)
+        timing = {"read": loaded.read_ms, **inspection.timing_ms, "overlay": drawn}
+        rounded = {stage: round(ms, 2) for stage, ms in timing.items()}
+        inspection = replace(inspection, timing_ms=rounded)
+        name = results.free_stem(out, stem, loaded.scan.sha256)
+        results.write_results(out, name, inspection, picture)
+    except Exception as error:  # noqa: BLE001 - one full disk message a scan, and the report at the end
+        return _failure(loaded.files, error)
+    return Inspected(loaded.files, name, loaded.scan, grey, inspection)
+
+
+def _failure(files: Sequence[Path], error: Exception) -> Failure:
+    name = str(files[0])
+    if isinstance(error, NiiError):
+        return Failure(name, str(error))
+    if isinstance(error, OSError):
+        return Failure(name, f"{error}. Check free space and access rights of the folders.")
+    _LOG.error("unexpected error at %s", name, exc_info=error)
+    return Failure(name, f"unexpected {type(error).__name__}: {error}. Please report this.")

@@ -1,0 +1,76 @@
+"""Detector: a bundle and an open session; scan in, detections and times out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from nii.bundle import Bundle, Card, read_bundle
+from nii.detections import Detections
+from nii.infer.decode import Frame, OutputMaps, decode
+from nii.infer.runtime import ProviderSettings, Session, check_card, open_session
+from nii.inspection import ModelFacts, ProviderFacts
+from nii.preprocess import preprocess
+from nii.scan import Scan
+
+
+class Detector:
+    """Find threats and structures in scans with one model.
+
+    Attributes:
+        card: facts about the model.
+        model: its name, version and digest, for the report.
+    """
+
+    def __init__(
+        self, bundle: Bundle, session: Session, timer: Callable[[], float] = time.perf_counter
+    ) -> None:
+        """Keep an intact bundle and its open session.
+
+        Args:
+            bundle: a bundle whose files were found intact.
+            session: its model, held open.
+            timer: clock in seconds that only rises.
+
+        Raises:
+            BundleError: the card inside the model is not the one of the bundle.
+        """
+        check_card(session, bundle.card, bundle.folder)
+        self.card: Card = bundle.card
+        self.model = ModelFacts(bundle.card.name, bundle.card.version, bundle.sha256)
+        self._session = session
+        self._timer = timer
+
+    @classmethod
+    def open(cls, folder: Path, settings: ProviderSettings | None = None) -> Detector:
+        """Read a bundle and open its model.
+
+        Raises:
+            BundleError: the bundle is incomplete, altered or contradicts itself.
+            ProviderError: a GPU is required and none can be used.
+        """
+        bundle = read_bundle(folder)
+        return cls(bundle, open_session(bundle.model_path, settings or ProviderSettings()))
+
+    @property
+    def provider(self) -> ProviderFacts:
+        """Return what the model really runs on."""
+        return self._session.provider
+
+    def detect(self, scan: Scan) -> tuple[Detections, dict[str, float]]:
+        """Return everything found down to the card's lowest score, and milliseconds by stage.
+
+        Raises:
+            ProviderError: the hardware gave up.
+        """
+        times = [self._timer()]
+        model_input = preprocess(scan, self.card.preprocess)
+        times.append(self._timer())
+        maps = self._session.run(model_input.detail[None], model_input.overview[None])
+        times.append(self._timer())
+        frame = Frame(model_input.height, model_input.width, model_input.overview_scale)
+        found = decode(OutputMaps(*(array[0] for array in maps)), self.card, frame)
+        times.append(self._timer())
+        spans = (1e3 * (end - start) for start, end in zip(times[:-1], times[1:], strict=True))
+        return found, dict(zip(("preprocess", "run", "decode"), spans, strict=True))

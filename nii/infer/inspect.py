@@ -1,0 +1,216 @@
+"""Scan → Inspection: what was found, how urgent it is, where it lies and what to be wary of."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+import numpy as np
+
+from nii import taxonomy
+from nii.bundle import Card
+from nii.detections import Detections
+from nii.infer import position
+from nii.inspection import (
+    Inspection,
+    Level,
+    ModelFacts,
+    ProviderFacts,
+    Region,
+    ScanFacts,
+    Structure,
+)
+from nii.scan import Grey, Scan
+
+_OPAQUE = 5e-4
+"""Transmission taken for nothing: about 30 cm of steel at 9 MeV, beyond most cargo scanners."""
+_OPAQUE_SHARE = 0.02
+"""Share of a container that must be opaque to be worth a warning: assumption."""
+_USUAL_ROWS = (400, 2000)
+"""Heights of scans in pixels that models are trained on (700 to 1,100), with a margin: assumption."""
+
+
+class Finds(Protocol):
+    """What an inspection needs of a detector; :class:`nii.infer.detect.Detector` offers it."""
+
+    @property
+    def provider(self) -> ProviderFacts:
+        """Return what the model really runs on."""
+
+    @property
+    def model(self) -> ModelFacts:
+        """Return which model looks."""
+
+    @property
+    def card(self) -> Card:
+        """Return the facts about the model."""
+
+    def detect(self, scan: Scan) -> tuple[Detections, Mapping[str, float]]:
+        """Return everything found, and milliseconds by stage."""
+
+
+def utc_now() -> datetime:
+    """Return the time with its zone; the clock that inspections carry unless told otherwise."""
+    return datetime.now(UTC)
+
+
+def inspect(
+    scan: Scan, detector: Finds, clock: Callable[[], datetime] = utc_now
+) -> Inspection:
+    """Return what an officer gets for one scan.
+
+    Args:
+        scan: the image.
+        detector: finds threats and structures.
+        clock: tells the time, with its zone.
+
+    Raises:
+        ProviderError: the hardware gave up.
+    """
+    found, timing = detector.detect(scan)
+    start = time.perf_counter()
+    structures = structures_of(found, detector.card)
+    layout = position.layout_of(structures, scan.transmission[0])
+    regions = regions_of(found, detector.card, layout, scan.pixel_pitch_mm)
+    return Inspection(
+        scan=ScanFacts.of(scan),
+        model=detector.model,
+        provider=detector.provider,
+        level=max((r.level for r in regions), key=lambda level: level.rank, default=Level.CLEAR),
+        structures=structures,
+        regions=regions,
+        inspected_at=clock().isoformat(timespec="seconds"),
+        warnings=warnings_of(scan, structures, detector.card),
+        timing_ms={
+            **{stage: round(ms, 2) for stage, ms in timing.items()},
+            "describe": round(1e3 * (time.perf_counter() - start), 2),
+        },
+    )
+
+
+def structures_of(found: Detections, card: Card) -> tuple[Structure, ...]:
+    """Return containers and vehicles above the card's threshold, each kind from left to right."""
+    kinds = {row.class_id: row.name for row in taxonomy.in_group("structure")}
+    rows = [
+        (kinds[int(class_id)], _box(box), round(float(score), 4))
+        for box, score, class_id in zip(
+            found.boxes_xyxy, found.scores, found.class_ids, strict=True
+        )
+        if int(class_id) in kinds and score >= card.thresholds.structure
+    ]
+    rows.sort(key=lambda row: (row[0], row[1]))
+    count: Counter[str] = Counter()
+    parts = []
+    for kind, box, score in rows:
+        count[kind] += 1
+        parts.append(Structure(kind, count[kind], box, score))
+    return tuple(parts)
+
+
+def regions_of(
+    found: Detections,
+    card: Card,
+    layout: position.Layout,
+    pixel_pitch_mm: tuple[float, float] | None,
+) -> tuple[Region, ...]:
+    """Return the threats from the look threshold on, most urgent first."""
+    graded = []
+    for row in range(len(found)):
+        kind = taxonomy.classes()[int(found.class_ids[row])]
+        score = float(found.scores[row])
+        if kind.group == "threat" and score >= card.thresholds.look[kind.name]:
+            search = score >= card.thresholds.search[kind.name]
+            graded.append((Level.SEARCH if search else Level.LOOK, row))
+    graded.sort(key=lambda pair: (-pair[0].rank, -float(found.scores[pair[1]]), pair[1]))
+    return tuple(
+        _region(number, level, found.select(np.asarray([row], np.int64)), layout, pixel_pitch_mm)
+        for number, (level, row) in enumerate(graded, 1)
+    )
+
+
+def _region(
+    number: int,
+    level: Level,
+    found: Detections,
+    layout: position.Layout,
+    pixel_pitch_mm: tuple[float, float] | None,
+) -> Region:
+    kind = taxonomy.classes()[int(found.class_ids[0])]
+    box = _box(found.boxes_xyxy[0])
+    size = None
+    if pixel_pitch_mm is not None:
+        down, across = pixel_pitch_mm
+        size = (round((box[2] - box[0]) * across, 1), round((box[3] - box[1]) * down, 1))
+    return Region(
+        number=number,
+        class_name=kind.name,
+        label=kind.label,
+        category=kind.category,
+        score=round(float(found.scores[0]), 4),
+        level=level,
+        box_xyxy=box,
+        container=position.container_of(box, layout),
+        position=position.words(box, layout),
+        size_mm=size,
+    )
+
+
+def warnings_of(scan: Scan, structures: tuple[Structure, ...], card: Card) -> tuple[str, ...]:
+    """Return what an officer should know before trusting the result."""
+    display = scan.grey is Grey.DISPLAY
+    single = scan.energy_count == 1
+    low, high = _USUAL_ROWS
+    texts = (
+        (
+            display,
+            "This is a display picture whose grey curve is unknown, not the scanner's raw data: "
+            "dense places and materials are judged less well.",
+        ),
+        (
+            single and not display,
+            "The scan has one energy: materials cannot be told apart.",
+        ),
+        (
+            not single and not display and scan.endpoint_mev is None,
+            "The energies of the beams are unknown: materials may be judged wrongly.",
+        ),
+        (
+            not any(part.kind == "container" for part in structures),
+            "No container was found: positions are given along the vehicle or the picture.",
+        ),
+        (
+            not low <= scan.height <= high,
+            f"The scan is {scan.height} pixels high; the model knows scans of about {low} to "
+            f"{high}: small objects may be missed.",
+        ),
+        (
+            card.thresholds.basis.startswith("assumption"),
+            "The thresholds of this model are not calibrated: take the levels as a rough order.",
+        ),
+    )
+    dark = () if display else _dark_warnings(scan, structures)
+    return (*(text for holds, text in texts if holds), *dark)
+
+
+def _dark_warnings(scan: Scan, structures: tuple[Structure, ...]) -> tuple[str, ...]:
+    texts = []
+    for part in structures:
+        if part.kind != "container":
+            continue
+        x0, y0, x1, y1 = (round(value) for value in part.box_xyxy)
+        opaque = scan.transmission[0, y0:y1, x0:x1] < _OPAQUE
+        share = float(opaque.sum()) / max(1, opaque.size)
+        if share >= _OPAQUE_SHARE:
+            texts.append(
+                f"The beam did not get through {100 * share:.0f} % of container {part.number}: "
+                "nothing can be said about what is there."
+            )
+    return tuple(texts)
+
+
+def _box(box: np.ndarray) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = (round(float(value), 2) for value in box)
+    return x0, y0, x1, y1

@@ -1,0 +1,1 @@
+"""Nature: how photons are made, absorbed and counted."""

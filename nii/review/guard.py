@@ -1,0 +1,98 @@
+"""What every request passes before a page sees it, and the headers that every answer carries.
+
+There is no login yet, so whoever reaches the port may decide. Three checks keep other web sites,
+open in the same browser, from reaching it: the Host header must name this machine (against DNS
+rebinding), a request that changes something must come from our own pages (Origin and
+Sec-Fetch-Site), and its body must have a known, small size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BODY_LIMIT_BYTES = 64 << 10
+"""Highest size of a request: a form of a few thousand characters."""
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+_SAFE_METHODS = ("GET", "HEAD")
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "img-src 'self'",
+        "style-src 'self'",
+        "script-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+# Referrer-Policy is not no-referrer: with that, a browser sends "Origin: null" with our own forms.
+HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Stand before the app: refuse what must not reach it, add the headers to every answer."""
+
+    app: ASGIApp
+    hosts: frozenset[str]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        refusal = refuse(scope["method"], scope["scheme"], Headers(scope=scope), self.hosts)
+        answer = self.app if refusal is None else refusal
+        await answer(scope, receive, send_with_headers)
+
+
+def refuse(
+    method: str, scheme: str, headers: Headers, hosts: Iterable[str]
+) -> PlainTextResponse | None:
+    """Return the answer to a request that must not reach the app, or None if it may."""
+    given = headers.getlist("host")
+    if len(given) != 1 or _name(given[0]) not in hosts:
+        return PlainTextResponse("This host name is not served.\n", 421)
+    if method in _SAFE_METHODS:
+        return None
+    site = headers.get("sec-fetch-site", "same-origin")
+    if headers.getlist("origin") != [f"{scheme}://{given[0]}"] or site != "same-origin":
+        return PlainTextResponse("Only our own pages may change something.\n", 403)
+    size = headers.get("content-length", "")
+    if not (size.isascii() and size.isdigit()) or "transfer-encoding" in headers:
+        return PlainTextResponse("The size of the request is missing.\n", 411)
+    if int(size[:20]) > BODY_LIMIT_BYTES:
+        return PlainTextResponse("The request is too large.\n", 413)
+    return None
+
+
+def _name(host: str) -> str | None:
+    """Return the host name of a Host header without its port; None if it is none."""
+    try:
+        parts = urlsplit(f"//{host}")
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts.hostname if parts.netloc == host and "@" not in host else None

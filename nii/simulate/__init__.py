@@ -1,0 +1,1 @@
+"""Simulated scans: a scene of known things, a scanner that looks at it, and the truth."""

@@ -1,0 +1,174 @@
+"""Open the database, bring its schema up to date, and hand out transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+
+from nii.errors import ConfigError, NiiError
+
+DATABASE_FILE = "nii.sqlite"
+FILES_FOLDER = "files"
+_BUSY_SECONDS = 30.0
+"""How long a SQLite transaction waits for another one: assumption, far above any write here."""
+_WRITES = "nii_writes"
+"""Mark on a connection whose transaction writes."""
+_KEY = 0x6E6969
+"""PostgreSQL advisory lock that every writer takes: the letters n, i, i. SQLite locks by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Hold an open database and the folder of original files; close it after use.
+
+    Attributes:
+        engine: the database.
+        files: folder of the original files, by content.
+    """
+
+    engine: sa.Engine
+    files: Path
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Give the only writing transaction; it takes effect whole, or not at all on an error."""
+        with self.engine.connect() as connection:
+            connection.execution_options(**{_WRITES: True})
+            with connection.begin():
+                if connection.dialect.name == "postgresql":
+                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _KEY})
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Give a reading transaction, which sees one state of the database."""
+        with self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def open_store(url_or_path: str | Path, files: Path) -> Store:
+    """Open a store, make it if it is new, and bring its schema up to date.
+
+    Args:
+        url_or_path: path of a SQLite file, or an SQLAlchemy URL such as
+            ``postgresql+psycopg://user@host/nii``.
+        files: folder of the original files.
+
+    Raises:
+        ConfigError: the URL is none, or names a database that is not supported.
+        NiiError: the database was made by a newer version.
+    """
+    url = _url(url_or_path)
+    files.mkdir(parents=True, exist_ok=True)
+    engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
+    store = Store(engine, files)
+    try:
+        _migrate(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def open_folder(folder: Path, database_url: str | None = None) -> Store:
+    """Open the store whose files lie in `folder`; its database too, unless a URL names another."""
+    database = folder / DATABASE_FILE if database_url is None else database_url
+    return open_store(database, folder / FILES_FOLDER)
+
+
+def timestamp(at: datetime) -> str:
+    """Return a time as the database holds it: ISO 8601 in UTC with microseconds.
+
+    Raises:
+        ValueError: the time has no zone.
+    """
+    if at.tzinfo is None:
+        msg = "a time without zone cannot be stored"
+        raise ValueError(msg)
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def migration_config(connection: sa.Connection) -> Config:
+    """Return Alembic's settings for the migrations of this package on an open connection."""
+    config = Config()
+    config.set_main_option("script_location", str(package_files("nii.store") / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _url(url_or_path: str | Path) -> sa.URL:
+    if isinstance(url_or_path, Path) or "://" not in url_or_path:
+        path = Path(url_or_path).absolute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return sa.URL.create("sqlite", database=str(path))
+    try:
+        url = sa.make_url(url_or_path)
+        backend = url.get_backend_name()
+    except sa.exc.ArgumentError as error:
+        raise ConfigError(
+            "database_url", found=str(error), expected="a URL", remedy="Mend the URL."
+        ) from error
+    in_memory = backend == "sqlite" and url.database in (None, "", ":memory:")
+    if backend not in ("sqlite", "postgresql") or in_memory:
+        raise ConfigError(
+            url.render_as_string(hide_password=True),
+            found=f"a database of kind {backend}" + (" in memory" if in_memory else ""),
+            expected="a SQLite file or PostgreSQL",
+            remedy="Give a path, or a URL such as postgresql+psycopg://user@host/nii.",
+        )
+    return url
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(raw: Any, _record: Any) -> None:  # noqa: ANN401
+        raw.isolation_level = None  # this module says BEGIN itself
+        cursor = raw.cursor()
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # A writer locks at once: two that read first would both fail to become writers.
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: sa.URL) -> sa.Engine:
+    return sa.create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True)
+
+
+def _migrate(store: Store) -> None:
+    with store.write() as connection:
+        try:
+            command.upgrade(migration_config(connection), "head")
+        except CommandError as error:
+            raise NiiError(
+                store.engine.url.render_as_string(hide_password=True),
+                found=f"a schema this version does not know ({error})",
+                expected="a database made by this or an older version of nii",
+                remedy="Use the version of nii that wrote it, or a newer one.",
+            ) from error

@@ -1,0 +1,177 @@
+"""Original scan files: kept unchanged under the SHA-256 of their content.
+
+A file with digest ``ab12…`` lies in ``ab/12/ab12…`` below the folder of the store. It is written
+under a temporary name, flushed to the disk, made read-only and renamed, so a file with its final
+name is complete. The scan that the files make up is registered together with its first inspection
+(see :mod:`nii.store.inspections`); a copy without a row is harmless and is used again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from nii.errors import NiiError, ScanFormatError
+from nii.provenance import SourceFile, sha256_of_file, sha256_of_sources
+from nii.store import tables
+from nii.store.audit import canonical
+from nii.store.database import Store, timestamp
+
+_CHUNK_BYTES = 1 << 20
+_READ_ONLY = 0o444
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """One original file: its name without folder, its SHA-256 (hex) and its size."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptScan:
+    """The original files of one scan.
+
+    Attributes:
+        sha256: identity of the scan, see :func:`nii.provenance.sha256_of_sources`.
+        files: in the order in which they were given.
+    """
+
+    sha256: str
+    files: tuple[KeptFile, ...]
+
+
+def keep(store: Store, paths: Sequence[Path]) -> KeptScan:
+    """Copy the original files of one scan into the store.
+
+    Keeping the same content again changes nothing and gives the same identity.
+
+    Raises:
+        ScanFormatError: two files share a name, or a name cannot be shown.
+        NiiError: a file kept earlier was altered since.
+        OSError: a file cannot be read or written.
+    """
+    names = [path.name for path in paths]
+    if not names or len(set(names)) < len(names) or not all(map(str.isprintable, names)):
+        raise ScanFormatError(
+            "the files of a scan",
+            found=f"the names {names!a}",
+            expected="one or more different names that can be shown",
+            remedy="Rename the files.",
+        )
+    kept = tuple(_keep_file(store, path) for path in paths)
+    identity = sha256_of_sources(tuple(SourceFile(file.name, file.sha256) for file in kept))
+    return KeptScan(identity, kept)
+
+
+def register(connection: sa.Connection, scan: KeptScan, at: datetime) -> KeptScan:
+    """Write the row of a scan into an open transaction, once; return what is registered.
+
+    The same content under other names stays registered under the names that came first.
+    """
+    earlier = _row(connection, scan.sha256)
+    if earlier is not None:
+        return earlier
+    files = canonical([asdict(file) for file in scan.files])
+    row = {"sha256": scan.sha256, "files": files, "kept_at": timestamp(at)}
+    connection.execute(sa.insert(tables.scans).values(row))
+    return scan
+
+
+def get(store: Store, sha256: str) -> KeptScan | None:
+    """Return the registered scan with this identity, or None."""
+    with store.read() as connection:
+        return _row(connection, sha256)
+
+
+def path_of(store: Store, sha256: str) -> Path:
+    """Return where the file with this content lies."""
+    return store.files / sha256[:2] / sha256[2:4] / sha256
+
+
+@contextmanager
+def original_files(store: Store, scan: KeptScan) -> Iterator[tuple[Path, ...]]:
+    """Give the kept files under their original names, as links in a folder that then goes away.
+
+    Raises:
+        NiiError: a file is missing or has another size than when it was kept.
+    """
+    with tempfile.TemporaryDirectory(prefix="nii-scan-") as folder:
+        links = []
+        for file in scan.files:
+            kept = path_of(store, file.sha256)
+            if not kept.is_file() or kept.stat().st_size != file.bytes:
+                raise _altered(kept, "a missing file or another size")
+            link = Path(folder) / file.name
+            link.symlink_to(kept.absolute())
+            links.append(link)
+        yield tuple(links)
+
+
+def _row(connection: sa.Connection, sha256: str) -> KeptScan | None:
+    query = sa.select(tables.scans.c.files).where(tables.scans.c.sha256 == sha256)
+    text = connection.execute(query).scalar_one_or_none()
+    if text is None:
+        return None
+    return KeptScan(sha256, tuple(KeptFile(**file) for file in json.loads(text)))
+
+
+def _keep_file(store: Store, path: Path) -> KeptFile:
+    handle, temporary = tempfile.mkstemp(prefix=".incoming-", dir=store.files)
+    try:
+        with os.fdopen(handle, "wb") as target:
+            digest = hashlib.sha256()
+            with path.open("rb") as source:
+                while chunk := source.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+                    target.write(chunk)
+            target.flush()
+            os.fsync(target.fileno())
+            size = target.tell()
+        sha256 = digest.hexdigest()
+        _settle(Path(temporary), path_of(store, sha256), sha256)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return KeptFile(path.name, sha256, size)
+
+
+def _settle(temporary: Path, final: Path, sha256: str) -> None:
+    if final.exists():
+        if sha256_of_file(final) != sha256:
+            raise _altered(final, "other content than its name says")
+        return
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary.chmod(_READ_ONLY)
+    temporary.replace(final)
+    for folder in (final.parent, final.parent.parent, final.parent.parent.parent):
+        _flush_folder(folder)
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name != "posix":  # Windows cannot open a folder, and journals its renames
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _altered(path: Path, found: str) -> NiiError:
+    return NiiError(
+        path,
+        found=found,
+        expected="the original file, unchanged",
+        remedy="Restore the folder of original files from a backup; do not delete the damaged one.",
+    )

@@ -1,0 +1,83 @@
+"""Where a trained model comes from: data, code and versions, without a word about the computer."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import torch
+
+import nii
+from nii.config import to_dict
+from nii.provenance import Provenance, SourceFile, sha256_of_file
+from nii.train.config import DataConfig, TrainConfig
+
+_GIT_SECONDS = 20
+
+
+def training_provenance(config: TrainConfig) -> Provenance:
+    """Return what a run of `config` is made from: labels with digest, code, versions, settings."""
+    parts = (("trained on", config.train), ("validated on", config.validation))
+    labels = [data.annotations for _, data in parts if data.annotations is not None]
+    versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}"
+    return Provenance(
+        sources=tuple(SourceFile(path.name, sha256_of_file(path)) for path in labels),
+        steps=(
+            *(f"{verb} {describe(data)}" for verb, data in parts),
+            f"weights from scratch, seed {config.seed}",
+            f"{versions}, NumPy {np.__version__}",
+            f"code: {git_commit() or 'no git commit known'}",
+        ),
+        settings=settings_without_places(config),
+    )
+
+
+def describe(data: DataConfig) -> str:
+    """Return a set of scans in words."""
+    if data.source == "simulate":
+        scanners = ", ".join(data.simulate.scanners)
+        return f"{data.count} simulated scans (scanners {scanners}, seed {data.seed})"
+    name = data.annotations.name if data.annotations else "?"
+    limit = f"the first {data.count}" if data.count else "all"
+    return f"{limit} scans that {name} labels"
+
+
+def settings_without_places(config: TrainConfig) -> dict[str, Any]:
+    """Return the settings as JSON types, with file names in place of paths."""
+    settings: dict[str, Any] = to_dict(config)
+    settings.pop("out")
+    for part in ("train", "validation"):
+        for key in ("annotations", "images"):
+            place = settings[part][key]
+            settings[part][key] = PurePath(place).name if place else None
+    return settings
+
+
+def git_commit(package: Path | None = None) -> str | None:
+    """Return the commit of the code in `package` (default: nii); None outside a checkout.
+
+    Changes that are not committed are told by ``+ changes``.
+    """
+    folder = package or Path(nii.__file__).parent
+    if not _git(folder, "ls-files", "__init__.py"):
+        return None
+    commit = _git(folder, "rev-parse", "HEAD")
+    changed = _git(folder, "status", "--porcelain", "--", ".")
+    return commit and (f"{commit} + changes" if changed else commit)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed program, no text from outside
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 - wherever git is installed
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

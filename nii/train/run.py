@@ -1,0 +1,219 @@
+"""The state of a training run: network, moving average, optimiser and place in the schedule."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nii.config import to_dict
+from nii.train import checkpoint
+from nii.train.checkpoint import Checkpoint, Meta
+from nii.train.config import OptimiserConfig, TrainConfig
+from nii.train.dataset import Batch
+from nii.train.device import Compute
+from nii.train.loss import detection_loss
+from nii.train.models import build
+from nii.train.origin import training_provenance
+from nii.train.validate import Validation
+
+_EMA_WARMUP = 10
+"""The decay of the moving average is at most (1 + step) / (10 + step), so that the first weights
+are soon forgotten (the usual choice since TensorFlow's ExponentialMovingAverage)."""
+
+
+class Run:
+    """Hold what changes while a network is trained; PyTorch changes it in place.
+
+    Attributes:
+        network: weights being trained.
+        average: moving average of the weights, which is what is validated and exported.
+        epoch: epochs completed.
+        batch: batches completed in the epoch that is under way.
+        step: steps of the optimiser.
+        elapsed_s: seconds of training, all parts of the run together.
+        best: best selection score of a validation; None before the first.
+        metrics: of the latest validation.
+    """
+
+    def __init__(self, config: TrainConfig, compute: Compute) -> None:
+        """Build a new run; its first weights depend on the seed alone."""
+        torch.manual_seed(config.seed)
+        self._config = config
+        self._compute = compute
+        network = build(config.model, len(config.threats), len(config.structures))
+        memory = torch.channels_last
+        self.network = network.to(compute.device, memory_format=memory)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(requires_grad=False)
+        self.optimiser = optimiser_of(self.network, config.optimiser)
+        self.epoch, self.batch, self.step = 0, 0, 0
+        self.elapsed_s = 0.0
+        self.best: float | None = None
+        self.metrics: dict[str, Any] = {}
+        self._thresholds: dict[str, Any] = {}
+        self._provenance = training_provenance(config).to_json()
+
+    def learn(self, batch: Batch, learning_rate: float) -> dict[str, float] | None:
+        """Take one step of the optimiser and return the parts of the loss.
+
+        Returns:
+            None where the loss or its gradient is not finite; then nothing has changed but the
+            running means of the batch norms, which are put back too.
+        """
+        self.network.train()
+        buffers = [buffer.clone() for buffer in self.network.buffers()]
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate
+        self.optimiser.zero_grad(set_to_none=True)
+        memory = torch.channels_last
+        with self._compute.autocast():
+            outputs = self.network(
+                batch.detail.contiguous(memory_format=memory),
+                batch.overview.contiguous(memory_format=memory),
+            )
+        parts = detection_loss(outputs, batch)
+        parts["total"].backward()  # type: ignore[no-untyped-call]
+        length = nn.utils.clip_grad_norm_(
+            self.network.parameters(), self._config.optimiser.clip_norm
+        )
+        if not bool(torch.isfinite(parts["total"]) & torch.isfinite(length)):
+            self.optimiser.zero_grad(set_to_none=True)
+            for kept, buffer in zip(buffers, self.network.buffers(), strict=True):
+                buffer.copy_(kept)
+            return None
+        self.optimiser.step()
+        self.step += 1
+        decay = min(self._config.ema_decay, (1 + self.step) / (_EMA_WARMUP + self.step))
+        follow(self.average, self.network, decay)
+        return {name: float(part.detach()) for name, part in parts.items()}
+
+    def advance(self, batches_per_epoch: int) -> None:
+        """Count one batch, and an epoch when it was the last."""
+        self.batch += 1
+        if self.batch >= batches_per_epoch:
+            self.epoch, self.batch = self.epoch + 1, 0
+
+    def note(self, validation: Validation) -> bool:
+        """Keep the result of a validation; return whether it is the best so far."""
+        self.metrics = dict(validation.metrics)
+        self._thresholds = to_dict(validation.thresholds)
+        if self.best is not None and validation.selection <= self.best:
+            return False
+        self.best = validation.selection
+        return True
+
+    def save(self, folder: Path, name: str) -> Path:
+        """Write a checkpoint."""
+        meta = Meta(
+            config=self._config,
+            epoch=self.epoch,
+            batch=self.batch,
+            step=self.step,
+            elapsed_s=self.elapsed_s,
+            best=self.best,
+            metrics=self.metrics,
+            thresholds=self._thresholds,
+            provenance=self._provenance,
+        )
+        content = Checkpoint(
+            self.network.state_dict(),
+            self.average.state_dict(),
+            self.optimiser.state_dict(),
+            _rng_states(),
+            meta,
+        )
+        return checkpoint.save(folder, name, content)
+
+    def restore(self, path: Path) -> None:
+        """Go on exactly where a checkpoint was written.
+
+        Raises:
+            ConfigError: there is no sound checkpoint, or it was made with other settings.
+        """
+        content = checkpoint.load(path, self._compute.device)
+        checkpoint.require_same(self._config, content.meta)
+        self.network.load_state_dict(content.network)
+        self.average.load_state_dict(content.average)
+        self.optimiser.load_state_dict(content.optimiser)
+        _set_rng_states(content.rng)
+        meta = content.meta
+        self.epoch, self.batch, self.step = meta.epoch, meta.batch, meta.step
+        self.elapsed_s, self.best = meta.elapsed_s, meta.best
+        self.metrics, self._thresholds = meta.metrics, meta.thresholds
+
+
+def optimiser_of(network: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """Return the optimiser; norms and biases (one axis) are free of weight decay."""
+    weights = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": weights, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    if config.kind == "sgd":
+        momentum = config.momentum
+        return torch.optim.SGD(
+            groups, lr=config.learning_rate, momentum=momentum, nesterov=momentum > 0
+        )
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.momentum, 0.999))
+
+
+def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move the average towards the network: decay · average + (1 − decay) · network."""
+    with torch.no_grad():
+        pairs = zip(average.state_dict().values(), network.state_dict().values(), strict=True)
+        for kept, fresh in pairs:
+            if kept.is_floating_point():
+                kept.lerp_(fresh, 1 - decay)
+            else:
+                kept.copy_(fresh)
+
+
+def progress_share(config: TrainConfig, run: Run, batches_per_epoch: int) -> float:
+    """Return how far the run is towards the nearest of its limits, 0 to 1."""
+    shares = [0.0]
+    if config.epochs is not None:
+        shares.append((run.epoch + run.batch / batches_per_epoch) / config.epochs)
+    if config.max_steps is not None:
+        shares.append(run.step / config.max_steps)
+    if config.max_minutes is not None:
+        shares.append(run.elapsed_s / (60 * config.max_minutes))
+    return min(max(shares), 1.0)
+
+
+def reached_limit(config: TrainConfig, run: Run) -> bool:
+    """Return whether the run is at one of its limits."""
+    return (
+        (config.epochs is not None and run.epoch >= config.epochs)
+        or (config.max_steps is not None and run.step >= config.max_steps)
+        or (config.max_minutes is not None and run.elapsed_s >= 60 * config.max_minutes)
+    )
+
+
+def learning_rate(config: TrainConfig, step: int, share: float) -> float:
+    """Return the learning rate: a straight rise by steps, times a cosine fall by the share done.
+
+    Reference:
+        Loshchilov and Hutter 2017 (SGDR), equation 5, without restarts.
+    """
+    schedule = config.schedule
+    rise = min((step + 1) / (schedule.warmup_steps + 1), 1.0)
+    fall = schedule.final_share + (1 - schedule.final_share) * (1 + math.cos(math.pi * share)) / 2
+    return config.optimiser.learning_rate * rise * fall
+
+
+def _rng_states() -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def _set_rng_states(states: dict[str, Tensor]) -> None:
+    torch.set_rng_state(states["cpu"].cpu())
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"].cpu())

@@ -1,0 +1,183 @@
+"""How good a network is on whole scans, and which thresholds its false alarms suggest."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import nn
+
+from nii import taxonomy
+from nii.bundle import Card, Thresholds
+from nii.detections import Detections
+from nii.evaluate.average_precision import coco_precision, mean_of
+from nii.evaluate.curves import p_d_at_false_alarms, threat_table
+from nii.evaluate.match import JudgedScan, Truth, judge, threat_rows
+from nii.infer.decode import Frame, OutputMaps, decode
+from nii.preprocess import ModelInput, preprocess
+from nii.scan import Scan
+from nii.train.card import assumed_thresholds, draft_card
+from nii.train.config import TrainConfig
+from nii.train.dataset import validation_scans
+from nii.train.origin import describe
+
+LOOK_SHARE = 0.05
+"""Share of benign scans that may ask the officer to look: assumption, one truck in twenty."""
+SEARCH_SHARE = 0.01
+"""Share of benign scans for which a search may be advised: assumption, one truck in a hundred."""
+FALSE_ALARMS_PER_SCAN = 1.0
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Hold what one validation found.
+
+    Attributes:
+        metrics: by name; None where the scans do not define it.
+        thresholds: suggested scores of the graded levels.
+        selection: what the best checkpoint is chosen by: mean AP50 of structures and threats.
+    """
+
+    metrics: dict[str, float | None]
+    thresholds: Thresholds
+    selection: float
+
+
+def validate(network: nn.Module, config: TrainConfig) -> Validation:
+    """Measure a network on the validation scans of `config`.
+
+    Args:
+        network: gives logits; it is used as it stands, on the device it is on.
+        config: names scans, classes and how many scans at most.
+    """
+    card = draft_card(config)
+    learnt = config.threats if config.train.detail else ()
+    class_ids = tuple(taxonomy.by_name(name).class_id for name in (*config.structures, *learnt))
+    scans = islice(validation_scans(config.validation), config.validation_scans)
+    judged = tuple(judge_scans(network, scans, card, class_ids))
+    metrics = measure(judged, config.structures, learnt)
+    basis = f"of {describe(config.validation)}"
+    thresholds = suggest_thresholds(judged, card, basis) if learnt else assumed_thresholds(config)
+    parts = (metrics["ap50_structures"], metrics["ap50_threats"])
+    return Validation(metrics, thresholds, mean_of(parts) or 0.0)
+
+
+def judge_scans(
+    network: nn.Module,
+    scans: Iterable[tuple[Scan, Detections]],
+    card: Card,
+    class_ids: tuple[int, ...],
+) -> Iterable[JudgedScan]:
+    """Yield what the network found in each scan against the truth."""
+    for index, (scan, truth) in enumerate(scans):
+        found = detect(network, preprocess(scan, card.preprocess), card)
+        yield judge(f"{index:06}", found, Truth.of(truth), class_ids)
+
+
+def detect(network: nn.Module, seen: ModelInput, card: Card) -> Detections:
+    """Return what a network of logits finds in one scan."""
+    frame = Frame(seen.height, seen.width, seen.overview_scale)
+    return decode(output_maps(network, seen), card, frame)
+
+
+def output_maps(network: nn.Module, seen: ModelInput) -> OutputMaps:
+    """Return the maps of one scan, with probabilities in place of logits."""
+    device = next(network.parameters()).device
+    training = network.training
+    network.eval()
+    with torch.no_grad():
+        inputs = (torch.from_numpy(view)[None].to(device) for view in (seen.detail, seen.overview))
+        heat, ltrb, centre, inside, structure_ltrb = network(*inputs)
+    network.train(training)
+    maps = (heat.sigmoid(), ltrb, centre.sigmoid(), inside.sigmoid(), structure_ltrb)
+    return OutputMaps(*(part[0].float().cpu().numpy() for part in maps))
+
+
+def measure(
+    judged: Sequence[JudgedScan], structures: tuple[str, ...], threats: tuple[str, ...]
+) -> dict[str, float | None]:
+    """Return AP50 by class and by group, and P_d at one false alarm per scan."""
+    ids = {name: taxonomy.by_name(name).class_id for name in (*structures, *threats)}
+    precision = coco_precision(judged, tuple(ids.values()))
+    ap50 = {name: precision[class_id].ap50 for name, class_id in ids.items()}
+    table = threat_table(judged)
+    p_d = p_d_at_false_alarms(table, table.everything_once(), FALSE_ALARMS_PER_SCAN)
+    return {
+        "scans": float(len(judged)),
+        "ap50_structures": mean_of(ap50[name] for name in structures),
+        "ap50_threats": mean_of(ap50[name] for name in threats),
+        "p_d_at_1_false_alarm_per_scan": p_d.value if threats else None,
+        **{f"ap50_{name}": value for name, value in ap50.items()},
+    }
+
+
+def suggest_thresholds(judged: Sequence[JudgedScan], card: Card, of: str) -> Thresholds:
+    """Return the scores that false alarms reach in 5 % (look) and 1 % (search) of benign scans.
+
+    All classes together keep to the share: every class lets the same number of benign scans pass,
+    the largest for which the union stays within the share. Of n benign scans ⌊share · (n + 1)⌋ − 1
+    may alarm, which holds the share for the next scan on average (split conformal prediction: Vovk,
+    Gammerman and Shafer 2005, chapter 4). Where this is below 0 none alarms, and there are too few
+    scans to show the share.
+
+    Args:
+        judged: scans with and without threats; only those without count.
+        card: classes in order, and the lowest score that is decoded.
+        of: words about the scans, for the basis.
+    """
+    benign = [scan for scan in judged if not threat_rows(scan.truth.objects.class_ids).any()]
+    tops = _top_scores(benign, card)
+    look = _limits(tops, LOOK_SHARE, card.decode.min_score)
+    search = _limits(tops, SEARCH_SHARE, card.decode.min_score)
+    basis = _basis(len(benign), of)
+    if not benign:
+        _LOG.warning("thresholds stay an assumption: no benign scan among %d", len(judged))
+        return replace(card.thresholds, basis=f"{card.thresholds.basis}, as no scan was benign")
+    return Thresholds(
+        look=dict(zip(card.threats, look, strict=True)),
+        search=dict(zip(card.threats, search, strict=True)),
+        basis=basis,
+    )
+
+
+def _basis(benign: int, of: str) -> str:
+    parts = []
+    for word, share in (("look", LOOK_SHARE), ("search", SEARCH_SHARE)):
+        allowed = _allowed(share, benign)
+        shown = f"at most {max(allowed, 0)} alarmed" if allowed >= 0 else "none alarmed, too few"
+        parts.append(f"{word} for {share:.0%} ({shown})")
+    return f"false alarms in {benign} benign scans {of}, classes together: " + ", ".join(parts)
+
+
+def _allowed(share: float, scans: int) -> int:
+    return math.floor(share * (scans + 1) + 1e-9) - 1
+
+
+def _top_scores(benign: Sequence[JudgedScan], card: Card) -> Float64[np.ndarray, "scan class"]:
+    """Return the highest score of each threat class in each scan; 0 where there is none."""
+    tops = np.zeros((len(benign), len(card.threats)))
+    for row, scan in enumerate(benign):
+        for column, class_id in enumerate(card.threat_ids):
+            scores = scan.detections.scores[scan.detections.class_ids == class_id]
+            tops[row, column] = scores.max(initial=0.0)
+    return tops
+
+
+def _limits(tops: Float64[np.ndarray, "scan class"], share: float, least: float) -> list[float]:
+    allowed = max(_allowed(share, len(tops)), 0)
+    falling = -np.sort(-tops, axis=0)
+    chosen = falling[0] if len(tops) else np.ones(tops.shape[1])
+    for limits in falling[1:]:
+        if int((tops > limits).any(axis=1).sum()) > allowed:
+            break
+        chosen = limits
+    above = np.nextafter(chosen.astype(np.float32), np.float32(2))
+    return [max(float(score), least) for score in above]

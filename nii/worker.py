@@ -1,0 +1,259 @@
+"""The lane: inbox → inspect → store → outbox, each scan once.
+
+The store is the memory: a scan that has an inspection there is not inspected again, an inspection
+whose package was logged is not packaged again. So the work goes on where it stopped, whenever it
+stopped. A scan that cannot be read or inspected is copied into the quarantine with the reason; the
+original stays where it is and is passed over until it changes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from nii import formats
+from nii.errors import BundleError, MissingExtraError, NiiError, ProviderError
+from nii.exchange import outbox
+from nii.exchange.inbox import Arrival, FinishedBy, Inbox
+from nii.infer.inspect import Finds, inspect, utc_now
+from nii.infer.overlay import overlay_png, render_grey
+from nii.provenance import SourceFile, sha256_of_file, sha256_of_sources
+from nii.scan import Scan
+from nii.store import inspections, scans
+from nii.store.database import Store, open_folder
+from nii.store.inspections import Filed
+
+log = logging.getLogger(__name__)
+
+REASON_FILE = "reason.json"
+_NOT_THE_SCANS_FAULT = (BundleError, MissingExtraError, ProviderError, SQLAlchemyError)
+"""Errors that would meet every scan alike: they stop the worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Say where scans come from and where everything goes."""
+
+    inbox: Path
+    """Folder that scans arrive in, with its subfolders; nothing in it is moved or changed."""
+    store: Path
+    """Folder of the store: original files, and the database unless `database_url` names one."""
+    quarantine: Path
+    """Folder for copies of scans that cannot be inspected, each with the reason."""
+    outbox: Path | None = None
+    """Folder for packages; None writes none. Named later, it gets all inspections so far."""
+    database_url: str | None = None
+    """SQLAlchemy URL of a PostgreSQL database; None uses SQLite in the folder of the store."""
+    finished_by: FinishedBy = "two looks"
+    """How a finished file is told: unchanged over two looks, or renamed when finished."""
+    look_every_s: float = 2.0
+    """Seconds between two looks into the inbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Count what was done.
+
+    Attributes:
+        inspected: scans inspected and stored.
+        delivered: packages written.
+        quarantined: scans that cannot be inspected.
+        known: scans that were dealt with in an earlier run.
+        retried: scans left for the next look, because a file changed or could not be reached.
+    """
+
+    inspected: int = 0
+    delivered: int = 0
+    quarantined: int = 0
+    known: int = 0
+    retried: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    settings: WorkerSettings
+    detector: Finds
+    store: Store
+    inbox: Inbox
+    clock: Callable[[], datetime]
+    stop: threading.Event
+
+
+def run_once(
+    settings: WorkerSettings, detector: Finds, clock: Callable[[], datetime] = utc_now
+) -> Summary:
+    """Deal with every finished scan that is in the inbox now.
+
+    Raises:
+        ConfigError: the inbox is not there, or the database cannot be used.
+        ProviderError: the inference hardware fails.
+        NiiError: the store was altered or made by a newer version.
+    """
+    with _line(settings, detector, clock, threading.Event()) as line:
+        if settings.finished_by == "two looks":
+            line.inbox.look()
+            time.sleep(settings.look_every_s)
+        return Summary(**_pass(line))
+
+
+def run(
+    settings: WorkerSettings,
+    detector: Finds,
+    stop: threading.Event,
+    clock: Callable[[], datetime] = utc_now,
+) -> Summary:
+    """Deal with scans as they arrive, until `stop` is set; the scan in hand is finished first.
+
+    Raises:
+        ConfigError, ProviderError, NiiError: as in :func:`run_once`.
+    """
+    done: Counter[str] = Counter()
+    with _line(settings, detector, clock, stop) as line:
+        while not stop.is_set():
+            done += _pass(line)
+            stop.wait(settings.look_every_s)
+    return Summary(**done)
+
+
+@contextmanager
+def _line(
+    settings: WorkerSettings,
+    detector: Finds,
+    clock: Callable[[], datetime],
+    stop: threading.Event,
+) -> Iterator[_Line]:
+    store = open_folder(settings.store, settings.database_url)
+    try:
+        inbox = Inbox(settings.inbox, settings.finished_by)
+        yield _Line(settings, detector, store, inbox, clock, stop)
+    finally:
+        store.close()
+
+
+def _pass(line: _Line) -> Counter[str]:
+    done: Counter[str] = Counter()
+    if line.settings.outbox is not None:
+        done["delivered"] += _deliver_left_over(line)
+    for arrival in line.inbox.look():
+        if line.stop.is_set():
+            break
+        done += _take(line, arrival)
+    return done
+
+
+def _take(line: _Line, arrival: Arrival) -> Counter[str]:
+    try:
+        identity = _identity(arrival.paths)
+        if (line.settings.quarantine / identity / REASON_FILE).exists():
+            outcome = "known"
+        elif inspections.latest(line.store, identity) is not None:
+            outcome = "known"
+        else:
+            return _inspect(line, arrival, identity)
+    except OSError as error:
+        log.warning("%s is left for the next look: %s", arrival.subject, error)
+        return Counter(retried=1)
+    line.inbox.settle(arrival)
+    return Counter({outcome: 1})
+
+
+def _inspect(line: _Line, arrival: Arrival, identity: str) -> Counter[str]:
+    try:
+        scan = formats.read(arrival.paths)
+        kept = scans.keep(line.store, arrival.paths)
+        if kept.sha256 != identity:
+            log.warning("%s changed while it was read; it is left for later", arrival.subject)
+            return Counter(retried=1)
+        inspection = inspect(scan, line.detector, line.clock)
+        filed = inspections.add(line.store, kept, inspection, line.clock())
+    except (OSError, *_NOT_THE_SCANS_FAULT):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever one scan does, the next one must go on
+        _quarantine(line, arrival, identity, error)
+        line.inbox.settle(arrival)
+        return Counter(quarantined=1)
+    log.info("%s: inspection %d, level %s", arrival.subject, filed.id, inspection.level)
+    line.inbox.settle(arrival)
+    return Counter(inspected=1, delivered=_deliver(line, filed, scan))
+
+
+def _deliver_left_over(line: _Line) -> int:
+    delivered = 0
+    for inspection_id in outbox.waiting(line.store):
+        filed = inspections.get(line.store, inspection_id)
+        kept = scans.get(line.store, filed.scan_sha256) if filed else None
+        if filed is None or kept is None or line.stop.is_set():
+            break
+        with scans.original_files(line.store, kept) as paths:
+            delivered += _deliver(line, filed, formats.read(paths))
+    return delivered
+
+
+def _deliver(line: _Line, filed: Filed, scan: Scan) -> int:
+    folder = line.settings.outbox
+    if folder is None:
+        return 0
+
+    def picture() -> bytes:
+        return overlay_png(render_grey(scan), filed.inspection)
+
+    try:
+        return int(outbox.deliver(line.store, folder, filed, picture, line.clock()) is not None)
+    except OSError:
+        log.exception("the package of inspection %d is left for the next look", filed.id)
+        return 0
+
+
+def _identity(paths: tuple[Path, ...]) -> str:
+    return sha256_of_sources(tuple(SourceFile(path.name, sha256_of_file(path)) for path in paths))
+
+
+def _quarantine(line: _Line, arrival: Arrival, identity: str, error: Exception) -> None:
+    log.error("%s goes to the quarantine: %s", arrival.subject, error, exc_info=error)
+    folder = line.settings.quarantine
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".incoming-") as temporary:
+        fresh = Path(temporary) / identity
+        fresh.mkdir()
+        for number, path in enumerate(arrival.paths, 1):
+            shutil.copyfile(path, fresh / f"{number}-{path.name}")
+        reason = _reason(error) | {
+            "files": [str(path) for path in arrival.paths],
+            "sha256": identity,
+            "at": line.clock().isoformat(),
+        }
+        with (fresh / REASON_FILE).open("w", encoding="ascii") as stream:
+            json.dump(reason, stream, indent=2, sort_keys=True)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.rename(folder / identity)
+
+
+def _reason(error: Exception) -> dict[str, Any]:
+    if isinstance(error, NiiError):
+        return {
+            "error": type(error).__name__,
+            "found": error.found,
+            "expected": error.expected,
+            "remedy": error.remedy,
+        }
+    return {
+        "error": type(error).__name__,
+        "found": str(error),
+        "expected": "a scan that can be read and inspected",
+        "remedy": "Report this file format or this file to the makers of nii.",
+    }

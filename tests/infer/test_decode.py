@@ -1,0 +1,117 @@
+"""Tests of :mod:`nii.infer.decode`: maps that were drawn from boxes give the boxes back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nii import boxes as geometry
+from nii import taxonomy
+from nii.bundle import Card, DecodeSpec, Thresholds
+from nii.infer.decode import Frame, OutputMaps, decode, decode_structures, decode_threats, refine_box
+from nii.preprocess import PreprocessSpec
+
+HEIGHT, WIDTH, SCALE = 512, 1280, 4.0
+FIREARM = taxonomy.by_name("firearm").class_id
+BRICK = taxonomy.by_name("brick").class_id
+CONTAINER = taxonomy.by_name("container").class_id
+
+
+def card() -> Card:
+    scores = {"firearm": 0.3, "brick": 0.3}
+    return Card(
+        name="test",
+        version="0",
+        threats=("firearm", "brick"),
+        structures=("container",),
+        preprocess=PreprocessSpec(),
+        decode=DecodeSpec(),
+        thresholds=Thresholds(scores, scores),
+        provenance={},
+    )
+
+
+def draw_maps(threats: list[tuple[int, list[float]]], containers: list[list[float]]) -> OutputMaps:
+    """Return the maps of an ideal network for threats (plane, box) and containers, scan pixels."""
+    heat = np.zeros((2, HEIGHT // 4, WIDTH // 4), np.float32)
+    sides = np.ones((4, HEIGHT // 4, WIDTH // 4), np.float32)
+    for plane, (x0, y0, x1, y1) in threats:
+        column, row = int((x0 + x1) / 8), int((y0 + y1) / 8)
+        x, y = (column + 0.5) * 4, (row + 0.5) * 4
+        heat[plane, row, column] = 0.9
+        sides[:, row, column] = [x - x0, y - y0, x1 - x, y1 - y]
+    rows, columns = int(HEIGHT / SCALE / 2), int(WIDTH / SCALE / 2)
+    centre = np.zeros((1, rows, columns), np.float32)
+    inside = np.zeros((1, rows, columns), np.float32)
+    distances = np.ones((4, rows, columns), np.float32)
+    for box in containers:
+        x0, y0, x1, y1 = (value / SCALE / 2 for value in box)
+        column, row = int((x0 + x1) / 2), int((y0 + y1) / 2)
+        centre[0, row - 3 : row + 4, column - 3 : column + 4] = 0.8
+        centre[0, row, column] = 0.95
+        x, y = np.arange(columns) + 0.5, np.arange(rows) + 0.5
+        across = np.clip(np.minimum(x + 0.5, x1) - np.maximum(x - 0.5, x0), 0, 1)
+        down = np.clip(np.minimum(y + 0.5, y1) - np.maximum(y - 0.5, y0), 0, 1)
+        inside[0] = np.maximum(inside[0], down[:, None] * across[None])
+        off = np.asarray([6.0, 3.0, -5.0, 4.0]) / 2  # a distance of metres is never quite right
+        exact = np.asarray([column + 0.5 - x0, row + 0.5 - y0, x1 - column - 0.5, y1 - row - 0.5])
+        distances[:, row - 3 : row + 4, column - 3 : column + 4] = (exact * 2 + off)[:, None, None]
+    return OutputMaps(heat, sides, centre, inside, distances)
+
+
+boxes = st.tuples(
+    st.integers(8, 600), st.integers(8, 300), st.integers(20, 200), st.integers(20, 160)
+).map(lambda b: [float(b[0]), float(b[1]), float(b[0] + b[2]), float(b[1] + b[3])])
+
+
+@given(boxes, st.integers(0, 1))
+def test_a_drawn_threat_comes_back_exactly(box: list[float], plane: int) -> None:
+    """The box and class of a threat drawn into the maps are decoded without loss."""
+    found = decode_threats(draw_maps([(plane, box)], []), card(), Frame(HEIGHT, WIDTH, SCALE))
+    assert found.class_ids.tolist() == [(FIREARM, BRICK)[plane]]
+    np.testing.assert_allclose(found.boxes_xyxy[0], box, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "containers",
+    [
+        [[100.0, 40.0, 1100.0, 400.0]],
+        [[60.0, 40.0, 600.0, 400.0], [616.0, 40.0, 1190.0, 400.0]],
+        [[0.0, 30.0, 900.0, 500.0]],
+    ],
+)
+def test_containers_come_back_although_the_distances_err(containers: list[list[float]]) -> None:
+    """Edges are found by the map of the inside to a pixel or two, neighbours stay apart."""
+    found = decode_structures(draw_maps([], containers), card(), Frame(HEIGHT, WIDTH, SCALE))
+    found = found.select(np.argsort(found.boxes_xyxy[:, 0]))
+    assert found.class_ids.tolist() == [CONTAINER] * len(containers)
+    np.testing.assert_allclose(found.boxes_xyxy, containers, atol=SCALE)
+
+
+def test_empty_maps_give_nothing() -> None:
+    """Maps without a hill decode to no detection."""
+    assert len(decode(draw_maps([], []), card(), Frame(HEIGHT, WIDTH, SCALE))) == 0
+
+
+def test_results_are_sorted_and_inside_the_scan() -> None:
+    """Detections come best first and no box leaves the scan."""
+    maps = draw_maps([(0, [1180.0, 400.0, 1300.0, 560.0])], [[100.0, 40.0, 1100.0, 400.0]])
+    found = decode(maps, card(), Frame(500, 1250, SCALE))
+    assert np.all(np.diff(found.scores) <= 0)
+    inside = geometry.clip(found.boxes_xyxy, 500, 1250)
+    np.testing.assert_array_equal(found.boxes_xyxy, inside)
+
+
+@given(st.floats(3, 20), st.floats(60, 80))
+def test_an_edge_lies_where_the_inside_crosses_one_half(left: float, right: float) -> None:
+    """A soft-edged inside gives back the edges it was drawn with."""
+    x = np.arange(100) + 0.5
+    across = np.clip(np.minimum(x + 0.5, right) - np.maximum(x - 0.5, left), 0, 1)
+    inside = np.zeros((40, 100), np.float32)
+    inside[10:30] = across.astype(np.float32)
+    box = np.asarray([left + 3, 10, right - 4, 30], np.float32)
+    found = refine_box(inside, box)
+    np.testing.assert_allclose(found[[0, 2]], [left, right], atol=0.51)
+    np.testing.assert_allclose(found[[1, 3]], [10, 30], atol=0.01)

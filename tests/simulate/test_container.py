@@ -1,0 +1,50 @@
+"""Container: outer dimensions, clear space and the weight of walls."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nii.simulate.container import Body, Container, build, room, tank_filling
+from nii.simulate.geometry import PARALLEL_M, Geometry
+from nii.simulate.shapes import extent, project
+
+
+@pytest.mark.parametrize("doors_right", [False, True])
+@pytest.mark.parametrize("body", ["dry", "reefer", "tank"])
+def test_a_container_keeps_its_outer_dimensions(body: Body, *, doors_right: bool) -> None:
+    """All parts lie within the ISO envelope, but for door gear of 3 cm."""
+    box = Container((2.0, 8.058), (1.2, 3.791), body, doors_right)
+    parts = np.array([extent(s) for s in build(box, np.random.default_rng(0))])
+    assert parts[:, 0].min() == pytest.approx(2.0, abs=0.03)
+    assert parts[:, 1].max() == pytest.approx(8.058, abs=0.03)
+    assert parts[:, 2].min() == pytest.approx(1.2, abs=0.03)
+    assert parts[:, 3].max() == pytest.approx(3.791, abs=0.03)
+
+
+def test_two_walls_have_the_areal_density_of_their_sheets() -> None:
+    """An empty dry box shows 2.5 to 3.7 g/cm2 in the middle: two sheets of 1.6-2.1 mm."""
+    box = Container((0.0, 6.058), (0.0, 2.591), "dry", doors_right=True)
+    sag = np.zeros(600, np.float32)
+    view = Geometry(260, 600, (0.01, 0.01), 0.0, 2.6, PARALLEL_M, 1.5, 0.0, False, sag)  # noqa: FBT003
+    grid = project(build(box, np.random.default_rng(1)), view, np.random.default_rng(1))
+    assert 2.5 < float(np.median(grid.sum(0)[100:200, 100:500])) < 3.7
+
+
+@pytest.mark.parametrize("body", ["dry", "reefer", "tank"])
+def test_the_clear_space_lies_inside(body: Body) -> None:
+    """Cargo space is smaller than the container on every side."""
+    box = Container((2.0, 14.192), (1.2, 4.096), body, doors_right=True)
+    space = room(box)
+    assert box.x_m[0] < space.x_m[0] < space.x_m[1] < box.x_m[1]
+    assert box.z_m[0] < space.z_m[0] < space.z_m[1] < box.z_m[1]
+    assert box.y_m[0] < space.y_m[0] < space.y_m[1] < box.y_m[1]
+
+
+def test_liquid_stays_in_the_tank() -> None:
+    """The filling lies inside the clear space of a tank container."""
+    box = Container((2.0, 8.058), (1.2, 3.791), "tank", doors_right=True)
+    for seed in range(5):
+        parts = np.array([extent(s) for s in tank_filling(box, np.random.default_rng(seed))])
+        assert parts[:, 2].min() > 1.2
+        assert parts[:, 3].max() < 3.791

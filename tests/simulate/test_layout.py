@@ -1,0 +1,46 @@
+"""Layout: shares are met, containers stand on the deck side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+
+from nii.simulate.layout import LoadShares, make_plan
+
+
+def test_containers_stand_side_by_side_on_the_deck() -> None:
+    """Two containers never overlap and stand at the height of the deck."""
+    for seed in range(12):
+        plan = make_plan(LoadShares(two_containers=1.0, on_ground=0.0), np.random.default_rng(seed))
+        spans = sorted(load.container.x_m for load in plan.loads)
+        assert all(load.container.z_m[0] == plan.deck_m for load in plan.loads)
+        assert all(a[1] <= b[0] + 1e-9 for a, b in pairwise(spans))
+        assert all(plan.vehicle_x_m[0] <= a and b <= plan.vehicle_x_m[1] for a, b in spans)
+
+
+def test_loads_follow_their_shares() -> None:
+    """About 45 % of dry containers are empty by default, and all where it is asked for."""
+    states: Counter[str] = Counter()
+    for seed in range(150):
+        plan = make_plan(LoadShares(on_ground=1.0), np.random.default_rng(seed))
+        states.update(load.state for load in plan.loads if load.container.body == "dry")
+    assert 0.35 < states["empty"] / states.total() < 0.55
+    assert states["partial"] > 0
+    assert states["full"] > states["partial"]
+
+
+def test_empty_containers_hold_nothing() -> None:
+    """The state of a load says whether there is any."""
+    for seed in range(15):
+        for load in make_plan(LoadShares(), np.random.default_rng(seed)).loads:
+            if load.state != "tank":
+                assert (load.state == "empty") == (not load.cargo)
+
+
+def test_a_vehicle_may_be_bare() -> None:
+    """A flatbed without container is a plan without loads."""
+    plan = make_plan(LoadShares(no_container=1.0, on_ground=0.0), np.random.default_rng(0))
+    assert plan.loads == ()
+    assert plan.shapes

@@ -1,0 +1,65 @@
+"""The record of one scan."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nii.provenance import Provenance, SourceFile
+from nii.scan import Grey, Scan
+
+HALF = np.full((2, 3, 4), 0.5, np.float32)
+
+
+def test_axes_are_energy_height_width() -> None:
+    """The counts follow the axes of the array."""
+    scan = Scan(HALF, endpoint_mev=(9.0, 6.0))
+    assert (scan.energy_count, scan.height, scan.width) == HALF.shape
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"transmission": np.full((2, 3, 4), -0.1, np.float32)},
+        {"transmission": np.full((2, 3, 4), np.nan, np.float32)},
+        {"transmission": np.full((2, 3, 4), np.inf, np.float32)},
+        {"transmission": np.zeros((1, 0, 4), np.float32)},
+        {"endpoint_mev": (6.0, 9.0)},
+        {"endpoint_mev": (9.0,)},
+        {"endpoint_mev": (9.0, 0.0)},
+        {"endpoint_mev": (9.0, 6.0), "grey": Grey.DISPLAY},
+        {"pixel_pitch_mm": (5.0, 0.0)},
+        {"acquired_at": datetime(2026, 11, 22)},  # noqa: DTZ001  # no zone: that is the case
+    ],
+    ids=str,
+)
+def test_impossible_facts_are_refused(facts: dict[str, Any]) -> None:
+    """A scan that breaks its own promises cannot be made."""
+    with pytest.raises(ValueError, match=r"transmission|end-point|pitch|time zone"):
+        dataclasses.replace(Scan(HALF), **facts)
+
+
+def test_air_may_lie_above_one() -> None:
+    """Noise that lifts air above an open beam is kept."""
+    assert Scan(HALF + np.float32(0.6)).transmission.max() > 1
+
+
+def test_is_frozen() -> None:
+    """A scan changes only by making another one."""
+    scan = Scan(HALF)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        scan.scanner = "other"  # type: ignore[misc]
+    later = dataclasses.replace(scan, acquired_at=datetime(2026, 11, 22, tzinfo=UTC))
+    assert scan.acquired_at is None
+    assert later.transmission is scan.transmission
+
+
+def test_identity_is_that_of_its_files() -> None:
+    """A scan has the digest of its file, and none where it never was a file."""
+    assert Scan(HALF).sha256 is None
+    source = SourceFile("a.tif", "ab" * 32)
+    assert Scan(HALF, provenance=Provenance(sources=(source,))).sha256 == source.sha256

@@ -1,0 +1,87 @@
+"""Tests of :mod:`nii.train.dataset`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch, which is not installed")
+
+from nii import taxonomy
+from nii.detections import Detections
+from nii.preprocess import PreprocessSpec, preprocess
+from nii.scan import Scan
+from nii.train.config import DataConfig
+from nii.train.dataset import Task, TrainingSet, collate, open_source
+
+TASK = Task(("firearm", "brick"), ("container",), PreprocessSpec())
+CONFIG = DataConfig(
+    count=3, crops_per_scan=3, crop_px=64, display_share=0.0, single_energy_share=0.0
+)
+
+
+class OneBlock:
+    """A source of one scan: a container of steel sheet with a dense block in it."""
+
+    def __len__(self) -> int:
+        """Return 3: the same scan three times."""
+        return 3
+
+    def load(self, index: int) -> tuple[Scan, Detections]:
+        """Return the scan, whatever the index."""
+        assert index < 3
+        array = np.ones((2, 300, 900), np.float32)
+        array[:, 60:240, 100:800] = 0.8
+        array[:, 150:190, 400:450] = 0.1
+        boxes = np.asarray([[100, 60, 800, 240], [400, 150, 450, 190]], np.float32)
+        ids = [taxonomy.by_name(name).class_id for name in ("container", "firearm")]
+        return Scan(array), Detections(boxes, np.ones(2, np.float32), np.asarray(ids))
+
+
+def make_set(epoch: int = 0) -> TrainingSet:
+    return TrainingSet(OneBlock(), CONFIG, TASK, seed=1, epoch=epoch)
+
+
+def test_hills_stand_on_the_block_in_every_crop() -> None:
+    """Where a crop's heat map is 1 the crop shows the dense block."""
+    seen = 0
+    for epoch in range(6):
+        batch = collate([make_set(epoch)[0]], task=TASK, crop_px=64)
+        for crop, heat in zip(batch.detail.numpy(), batch.threat_heat.numpy(), strict=True):
+            assert heat[1].max() == 0
+            for row, column in zip(*np.nonzero(heat[0] == 1), strict=True):
+                seen += 1
+                assert crop[0, row * 4 + 2, column * 4 + 2] > 0.4
+    assert seen > 3
+
+
+def test_an_item_depends_on_seed_epoch_and_index_alone() -> None:
+    """The same item is the same twice, and another in the next epoch."""
+    first, again, other = make_set()[1], make_set()[1], make_set(1)[1]
+    np.testing.assert_array_equal(first.crops[0].channels, again.crops[0].channels)
+    assert any(
+        not np.array_equal(a.channels, b.channels)
+        for a, b in zip(first.overviews + first.crops, other.overviews + other.crops, strict=True)
+    )
+
+
+def test_a_batch_has_the_shapes_that_the_network_gives() -> None:
+    """Targets lie on the grids of the model contract."""
+    batch = collate([make_set()[0], make_set()[1]], task=TASK, crop_px=64)
+    assert batch.detail.shape == (6, 4, 64, 64)
+    assert batch.threat_heat.shape == (6, 2, 16, 16)
+    height, width = batch.overview.shape[2:]
+    assert (height, width % 32) == (128, 0)
+    assert batch.structure_centre.shape == (2, 1, height // 2, width // 2)
+    assert batch.structure_ltrb.shape == (2, 4, height // 2, width // 2)
+
+
+def test_simulated_scans_are_learnt_from_without_touching_the_disk() -> None:
+    """A simulated source gives scans with truth, by index."""
+    source = open_source(DataConfig(count=2, seed=3))
+    scan, truth = source.load(1)
+    again, _ = source.load(1)
+    np.testing.assert_array_equal(scan.transmission, again.transmission)
+    seen = preprocess(scan, PreprocessSpec())
+    assert seen.overview.shape[1] == 128
+    assert len(truth) >= 1

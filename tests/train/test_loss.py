@@ -1,0 +1,87 @@
+"""Tests of :mod:`nii.train.loss`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch, which is not installed")
+
+from nii.train.dataset import Batch  # noqa: E402
+from nii.train.loss import box_loss, detection_loss, focal_loss  # noqa: E402
+from nii.train.targets import Grid, structure_targets, threat_targets  # noqa: E402
+
+GRID = Grid(16, 16, 4)
+
+
+def make_batch(box: list[float] | None, crops: int = 2) -> Batch:
+    boxes = np.asarray([box] if box else [], np.float32).reshape(-1, 4)
+    planes = np.zeros(len(boxes), np.int64)
+    threat = threat_targets(boxes, planes, 2, GRID)
+    structure = structure_targets(boxes, planes, 1, GRID)
+
+    def stack(array: np.ndarray, times: int) -> torch.Tensor:
+        return torch.from_numpy(np.stack([array] * times) if times else np.zeros((0, *array.shape)))
+
+    return Batch(
+        torch.zeros(crops, 4, 64, 64),
+        *(stack(part, crops) for part in (threat.centre, threat.ltrb, threat.weight)),
+        torch.zeros(1, 4, 32, 32),
+        *(
+            stack(part, 1)
+            for part in (structure.centre, structure.inside, structure.ltrb, structure.weight)
+        ),
+    )
+
+
+def ideal_outputs(batch: Batch) -> tuple[torch.Tensor, ...]:
+    def sharp(hills: torch.Tensor) -> torch.Tensor:
+        return torch.where(hills >= 0.999, 20.0, -20.0)
+
+    inside = (batch.structure_inside - 0.5) * 40
+    return (
+        sharp(batch.threat_heat),
+        batch.threat_ltrb,
+        sharp(batch.structure_centre),
+        inside,
+        batch.structure_ltrb,
+    )
+
+
+def test_a_perfect_answer_costs_nothing_and_a_wrong_one_something() -> None:
+    """The loss is near zero for the truth itself and rises when the answer is another box."""
+    batch = make_batch([8.0, 8.0, 40.0, 32.0])
+    perfect = detection_loss(ideal_outputs(batch), batch)
+    other = detection_loss(ideal_outputs(make_batch([30.0, 30.0, 60.0, 50.0])), batch)
+    assert float(perfect["total"]) < 0.05
+    assert float(other["total"]) > 1
+
+
+@pytest.mark.parametrize("crops", [0, 2])
+def test_a_batch_without_any_box_gives_a_finite_loss_and_gradient(crops: int) -> None:
+    """Clean scans, the usual case, do not break training."""
+    batch = make_batch(None, crops)
+    outputs = tuple(part.clone().requires_grad_() for part in ideal_outputs(batch))
+    total = detection_loss(outputs, batch)["total"]
+    total.backward()
+    assert torch.isfinite(total)
+    assert all(part.grad is None or torch.isfinite(part.grad).all() for part in outputs)
+
+
+def test_the_focal_loss_falls_as_the_top_rises() -> None:
+    """More confidence at the top of a hill always costs less."""
+    hills = torch.zeros(1, 1, 5, 5)
+    hills[..., 2, 2] = 1
+    losses = [
+        float(focal_loss(torch.full((1, 1, 5, 5), -9.0).index_fill(3, torch.tensor([2]), top), hills))
+        for top in (-2.0, -1.5, -1.0)
+    ]
+    assert losses[0] > losses[2]
+
+
+def test_boxes_count_only_where_they_carry_weight() -> None:
+    """A wild distance outside the hill does not change the loss."""
+    batch = make_batch([8.0, 8.0, 40.0, 32.0])
+    wild = batch.threat_ltrb.clone()
+    wild[..., 15, 15] = 900
+    assert float(box_loss(wild, batch.threat_ltrb, batch.threat_weight)) == pytest.approx(0, abs=1e-5)

@@ -1,0 +1,47 @@
+"""Tests of :mod:`nii.train.targets`: hills, insides and distances say where the boxes are."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nii.train.targets import Grid, structure_targets, threat_targets
+
+GRID = Grid(rows=32, columns=48, stride=4)
+boxes = st.tuples(
+    st.integers(2, 120), st.integers(2, 70), st.integers(6, 60), st.integers(6, 50)
+).map(lambda b: np.asarray([[b[0], b[1], b[0] + b[2], b[1] + b[3]]], np.float32))
+
+
+@given(boxes)
+def test_the_hill_is_one_where_the_centre_is_and_distances_lead_to_the_sides(
+    box: np.ndarray,
+) -> None:
+    """From the top of the hill the four distances reach exactly the sides of the box."""
+    targets = threat_targets(box, np.zeros(1, np.int64), 2, GRID)
+    assert np.count_nonzero(targets.centre[0] == 1) == 1
+    assert targets.centre[1].max() == 0
+    row, column = np.unravel_index(int(targets.centre[0].argmax()), targets.centre[0].shape)
+    x, y = (column + 0.5) * GRID.stride, (row + 0.5) * GRID.stride
+    left, top, right, bottom = targets.ltrb[:, row, column]
+    np.testing.assert_allclose([x - left, y - top, x + right, y + bottom], box[0], atol=1e-4)
+    assert targets.weight[0, row, column] == 1
+
+
+@given(boxes)
+def test_the_inside_holds_the_area_of_the_box(box: np.ndarray) -> None:
+    """Summed over cells, the inside is the area of the box within the picture."""
+    targets = structure_targets(box, np.zeros(1, np.int64), 1, GRID)
+    clipped = np.minimum(box[0], [192, 128, 192, 128])
+    area = (clipped[2] - clipped[0]) * (clipped[3] - clipped[1])
+    np.testing.assert_allclose(targets.inside.sum() * GRID.stride**2, area, rtol=1e-4)
+
+
+def test_no_box_gives_empty_maps() -> None:
+    """A benign picture has no hill and no weight."""
+    none = np.zeros((0, 4), np.float32)
+    targets = threat_targets(none, np.zeros(0, np.int64), 4, GRID)
+    assert targets.centre.max() == 0
+    assert targets.weight.max() == 0
+    assert targets.ltrb.shape == (4, 32, 48)
