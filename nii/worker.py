@@ -18,8 +18,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from nii.errors import BundleError, MissingExtraError, NiiError, ProviderError
 from nii.exchange import outbox
 from nii.exchange.inbox import Arrival, FinishedBy, Inbox
 from nii.infer.inspect import Finds, inspect, utc_now
-from nii.infer.overlay import overlay_png, render_grey
+from nii.infer.overlay import overlay_png
 from nii.provenance import SourceFile, sha256_of_file, sha256_of_sources
 from nii.scan import Scan
 from nii.store import inspections, scans
@@ -71,6 +72,7 @@ class Summary:
     Attributes:
         inspected: scans inspected and stored.
         delivered: packages written.
+        undelivered: packages that could not be written; the log says why, and when it tries again.
         quarantined: scans that cannot be inspected.
         known: scans that were dealt with in an earlier run.
         retried: scans left for the next look, because a file changed or could not be reached.
@@ -78,6 +80,7 @@ class Summary:
 
     inspected: int = 0
     delivered: int = 0
+    undelivered: int = 0
     quarantined: int = 0
     known: int = 0
     retried: int = 0
@@ -91,6 +94,7 @@ class _Line:
     inbox: Inbox
     clock: Callable[[], datetime]
     stop: threading.Event
+    given_up: set[int] = field(default_factory=set)
 
 
 def run_once(
@@ -147,7 +151,7 @@ def _line(
 def _pass(line: _Line) -> Counter[str]:
     done: Counter[str] = Counter()
     if line.settings.outbox is not None:
-        done["delivered"] += _deliver_left_over(line)
+        done += _deliver_left_over(line)
     for arrival in line.inbox.look():
         if line.stop.is_set():
             break
@@ -158,17 +162,14 @@ def _pass(line: _Line) -> Counter[str]:
 def _take(line: _Line, arrival: Arrival) -> Counter[str]:
     try:
         identity = _identity(arrival.paths)
-        if (line.settings.quarantine / identity / REASON_FILE).exists():
-            outcome = "known"
-        elif inspections.latest(line.store, identity) is not None:
-            outcome = "known"
-        else:
+        refused = (line.settings.quarantine / identity / REASON_FILE).exists()
+        if not refused and inspections.latest(line.store, identity) is None:
             return _inspect(line, arrival, identity)
     except OSError as error:
         log.warning("%s is left for the next look: %s", arrival.subject, error)
         return Counter(retried=1)
     line.inbox.settle(arrival)
-    return Counter({outcome: 1})
+    return Counter(known=1)
 
 
 def _inspect(line: _Line, arrival: Arrival, identity: str) -> Counter[str]:
@@ -188,34 +189,43 @@ def _inspect(line: _Line, arrival: Arrival, identity: str) -> Counter[str]:
         return Counter(quarantined=1)
     log.info("%s: inspection %d, level %s", arrival.subject, filed.id, inspection.level)
     line.inbox.settle(arrival)
-    return Counter(inspected=1, delivered=_deliver(line, filed, scan))
+    return Counter(inspected=1) + _deliver(line, filed, lambda: scan)
 
 
-def _deliver_left_over(line: _Line) -> int:
-    delivered = 0
+def _deliver_left_over(line: _Line) -> Counter[str]:
+    done: Counter[str] = Counter()
     for inspection_id in outbox.waiting(line.store):
         filed = inspections.get(line.store, inspection_id)
-        kept = scans.get(line.store, filed.scan_sha256) if filed else None
-        if filed is None or kept is None or line.stop.is_set():
-            break
-        with scans.original_files(line.store, kept) as paths:
-            delivered += _deliver(line, filed, formats.read(paths))
-    return delivered
+        if filed is not None and inspection_id not in line.given_up and not line.stop.is_set():
+            done += _deliver(line, filed, partial(_read_again, line, filed))
+    return done
 
 
-def _deliver(line: _Line, filed: Filed, scan: Scan) -> int:
+def _read_again(line: _Line, filed: Filed) -> Scan:
+    with scans.original_files(line.store, scans.of(line.store, filed.scan_sha256)) as paths:
+        return formats.read(paths)
+
+
+def _deliver(line: _Line, filed: Filed, scan: Callable[[], Scan]) -> Counter[str]:
     folder = line.settings.outbox
     if folder is None:
-        return 0
+        return Counter()
 
     def picture() -> bytes:
-        return overlay_png(render_grey(scan), filed.inspection)
+        return overlay_png(scan(), filed.inspection)
 
     try:
-        return int(outbox.deliver(line.store, folder, filed, picture, line.clock()) is not None)
-    except OSError:
-        log.exception("the package of inspection %d is left for the next look", filed.id)
-        return 0
+        outbox.deliver(line.store, folder, filed, picture, line.clock())
+    except _NOT_THE_SCANS_FAULT:
+        raise
+    except OSError as error:
+        log.warning("the package of inspection %d is left for later: %s", filed.id, error)
+        return Counter(undelivered=1)
+    except Exception:
+        log.exception("inspection %d cannot be packaged; tried again after a restart", filed.id)
+        line.given_up.add(filed.id)
+        return Counter(undelivered=1)
+    return Counter(delivered=1)
 
 
 def _identity(paths: tuple[Path, ...]) -> str:

@@ -18,6 +18,7 @@ from nii.bundle import Card, DecodeSpec, Thresholds
 from nii.detections import Detections
 from nii.errors import ConfigError, ProviderError
 from nii.exchange import outbox
+from nii.exchange.inbox import Inbox
 from nii.exchange.package import read_package
 from nii.inspection import Level, ModelFacts, ProviderFacts
 from nii.preprocess import PreprocessSpec
@@ -65,7 +66,7 @@ class Detector:
         return Detections(box, np.asarray([0.9], np.float32), np.asarray([class_id])), {}
 
 
-class Stopped(BaseException):  # noqa: N818 - the end of the process, not an error
+class Stopped(BaseException):
     """Stand in for the end of the process."""
 
 
@@ -166,7 +167,7 @@ def test_each_scan_once(settings: WorkerSettings, arrive: Callable[[str], Path])
         (outbox, "deliver"),
         (outbox, "write_package"),
         (outbox, "sha256_of_file"),
-        (worker.Inbox, "settle"),
+        (Inbox, "settle"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -242,7 +243,7 @@ def test_a_full_disk_is_retried(
     """When a copy cannot be written, the scan is left for the next look and not blamed."""
 
     def fail(*_: object) -> None:
-        raise OSError("disk full")  # noqa: EM101, TRY003
+        raise OSError("disk full")
 
     arrive("a.tif")
     with monkeypatch.context() as patch:
@@ -250,9 +251,28 @@ def test_a_full_disk_is_retried(
         assert run_once(settings, Detector()) == Summary(retried=1)
     with monkeypatch.context() as patch:
         patch.setattr(outbox, "write_package", fail)
-        assert run_once(settings, Detector()) == Summary(inspected=1)
+        assert run_once(settings, Detector()) == Summary(inspected=1, undelivered=1)
     assert run_once(settings, Detector()) == Summary(delivered=1, known=1)
     check_state(settings, 1)
+
+
+def test_a_scan_that_breaks_the_picture(
+    settings: WorkerSettings, arrive: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unexpected error over one package holds up nothing, and is tried once in a run."""
+    tries: list[int] = []
+
+    def fail(*_: object) -> bytes:
+        tries.append(1)
+        raise ValueError("odd")
+
+    arrive("a.tif")
+    monkeypatch.setattr(worker, "overlay_png", fail)
+    end = threading.Event()
+    threading.Timer(0.5, end.set).start()
+    summary = worker.run(settings, Detector(), end, lambda: NOON)
+    assert summary == Summary(inspected=1, undelivered=1)
+    assert len(tries) == 1
 
 
 def test_without_outbox(settings: WorkerSettings, arrive: Callable[[str], Path]) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from nii.errors import NiiError
 from nii.exchange.package import SUFFIX, write_package
 from nii.provenance import sha256_of_file
 from nii.store import audit, inspections, scans
@@ -45,14 +44,7 @@ def deliver(
     """
     if inspections.has_event(store, filed.id, audit.PACKAGED):
         return None
-    scan = scans.get(store, filed.scan_sha256)
-    if scan is None:
-        raise NiiError(
-            filed.scan_sha256,
-            found="no scan",
-            expected="the scan of the inspection",
-            remedy="Restore the store from a backup.",
-        )
+    scan = scans.of(store, filed.scan_sha256)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{filed.id:08d}-{filed.scan_sha256[:16]}{SUFFIX}"
     with scans.original_files(store, scan) as files:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nii.errors import ScanFormatError
 from nii.formats import dicos, jpeg, png, tiff
@@ -24,6 +24,7 @@ __all__ = ["FORMATS", "Format", "Limits", "find", "read", "write"]
 _HEAD_BYTES = 256
 
 
+@runtime_checkable
 class Format(Protocol):
     """State what the module of a format offers."""
 
@@ -43,7 +44,7 @@ class Format(Protocol):
 FORMATS: tuple[Format, ...] = (dicos, png, tiff, jpeg)
 
 
-def find(inputs: Sequence[Path], limits: Limits | None = None) -> tuple[tuple[Path, ...], ...]:
+def find(inputs: Sequence[Path]) -> tuple[tuple[Path, ...], ...]:
     """Expand files and folders into scans, each the tuple of its files.
 
     Folders are searched with everything below them, in sorted order, links to folders and hidden
@@ -54,7 +55,6 @@ def find(inputs: Sequence[Path], limits: Limits | None = None) -> tuple[tuple[Pa
     Raises:
         ScanFormatError: an input does not exist.
     """
-    limits = limits or Limits()
     scans: dict[tuple[Path, ...], None] = {}
     folders: dict[Path, dict[Path, tuple[Path, ...]]] = {}
     for path in inputs:
@@ -64,8 +64,9 @@ def find(inputs: Sequence[Path], limits: Limits | None = None) -> tuple[tuple[Pa
             form = _form(file)
             if form is dicos:
                 if file.parent not in folders:
-                    folders[file.parent] = _dicos_scans(file.parent, limits)
-                scans[folders[file.parent].get(file, (file,))] = None
+                    folders[file.parent] = _dicos_scans(file.parent)
+                group = folders[file.parent].get(file, () if file != path else (file,))
+                scans.update({group: None} if group else {})
             elif form is not None or file.suffix.lower() in _suffixes() or file == path:
                 scans[(file,)] = None
     return tuple(scans)
@@ -87,7 +88,7 @@ def read(paths: Path | Sequence[Path], limits: Limits | None = None) -> Scan:
     """
     limits = limits or Limits()
     if isinstance(paths, Path):
-        paths = find((paths,), limits)[0] if paths.is_file() else (paths,)
+        paths = find((paths,))[0] if paths.is_file() else (paths,)
     files = tuple(paths)
     forms = [_known_form(path) for path in files]
     if len({id(form) for form in forms}) != 1:
@@ -157,8 +158,11 @@ def _files_below(folder: Path) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
-def _dicos_scans(folder: Path, limits: Limits) -> dict[Path, tuple[Path, ...]]:
-    """Return for each DICOS object of one folder all objects of its scan, sorted by name."""
+def _dicos_scans(folder: Path) -> dict[Path, tuple[Path, ...]]:
+    """Return for each DICOS image of one folder all images of its scan, sorted by name.
+
+    Threat Detection Reports carry the UID of their scan and are no part of it.
+    """
     objects: Iterable[Path] = (
         path
         for path in sorted(folder.iterdir())
@@ -166,6 +170,7 @@ def _dicos_scans(folder: Path, limits: Limits) -> dict[Path, tuple[Path, ...]]:
     )
     groups: dict[str, list[Path]] = {}
     for path in objects:
-        uid = dicos.scan_uid(path, limits)
-        groups.setdefault(uid or f"file {path.name}", []).append(path)
+        identity = dicos.identity(path)
+        if not identity.report:
+            groups.setdefault(identity.scan_uid or f"file {path.name}", []).append(path)
     return {path: tuple(group) for group in groups.values() for path in group}

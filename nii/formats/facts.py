@@ -165,7 +165,8 @@ def assemble(path: Path, transmission: Float32[np.ndarray, "e h w"], facts: Fact
 
 def from_levels(levels: Integer[np.ndarray, "*axes"], white: int) -> Float32[np.ndarray, "*axes"]:
     """Return grey levels as a fraction of `white`, correctly rounded."""
-    return np.divide(levels, np.float32(white), dtype=np.float32)
+    fraction: Float32[np.ndarray, "*axes"] = np.divide(levels, np.float32(white), dtype=np.float32)
+    return fraction
 
 
 def to_levels(scan: Scan, path: Path) -> tuple[UInt16[np.ndarray, "e h w"], int]:

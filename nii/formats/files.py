@@ -117,7 +117,7 @@ def decoding(path: Path, what: str) -> Iterator[None]:
             yield
     except ScanFormatError:
         raise
-    except Exception as error:  # noqa: BLE001 - see the docstring
+    except Exception as error:
         raise broken(path, what, f"{type(error).__name__}: {error}") from error
 
 

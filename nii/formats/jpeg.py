@@ -31,8 +31,9 @@ SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".jpe")
 _START, _END, _SCAN, _COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables and reserved, not frames
 _READABLE = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; Huffman
-_AFTER_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # neither stuffing nor a restart marker
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # neither stuffing nor a restart marker
 _SCANS_MOST = 64  # a progressive file with more passes is made to keep the reader busy
+_SEGMENTS_MOST = 1 << 16  # as for the scans
 _QUALITY = 95
 _SEGMENT_MOST = 65533
 _FACTS_HEAD = KEY.encode("ascii") + b"\0"
@@ -87,8 +88,7 @@ def write(scan: Scan, path: Path) -> tuple[Path, ...]:
             remedy="Write PNG or TIFF instead.",
         )
     grey = np.rint(np.clip(scan.transmission[0], 0, 1) * 255).astype(np.uint8)
-    with decoding(path, "JPEG encoding"):
-        _, encoded = cv2.imencode(".jpg", grey, (cv2.IMWRITE_JPEG_QUALITY, _QUALITY))
+    _, encoded = cv2.imencode(".jpg", grey, (cv2.IMWRITE_JPEG_QUALITY, _QUALITY))
     start, rest = encoded[:2].tobytes(), encoded[2:].tobytes()
     save(path, start + struct.pack(">BBH", 0xFF, _COMMENT, len(comment) + 2) + comment + rest)
     return (path,)
@@ -97,7 +97,7 @@ def write(scan: Scan, path: Path) -> tuple[Path, ...]:
 def _segments(path: Path, data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield marker and content of every segment up to the end marker, which must be there."""
     position = 2
-    while True:
+    for _ in range(_SEGMENTS_MOST):
         start = position
         while position < len(data) and data[position] == 0xFF:  # noqa: PLR2004 - fill bytes
             position += 1
@@ -114,6 +114,7 @@ def _segments(path: Path, data: bytes) -> Iterator[tuple[int, bytes]]:
             raise broken(path, "JPEG", f"segment {marker:02X} at byte {start} passes the end")
         yield marker, data[position + 3 : end]
         position = _after_scan(path, data, end) if marker == _SCAN else end
+    raise broken(path, "JPEG", f"more than {_SEGMENTS_MOST} segments")
 
 
 def _after_scan(path: Path, data: bytes, position: int) -> int:

@@ -3,7 +3,7 @@
 The facts of a scan stand in one international text chunk (iTXt) with the keyword ``nii``.
 
 Reference:
-    PNG specification, third edition (W3C, 2025), chapters 5 (chunks), 9 (filters), 11 (chunk types).
+    PNG specification, third edition (W3C, 2025), chapters 5 (chunks), 9 (filters), 11 (types).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8, UInt16
+from jaxtyping import Float32, Integer, UInt8, UInt16
 
 from nii.errors import ScanFormatError
 from nii.formats.display import GREY_CURVE, grey_of_colour
@@ -45,6 +45,7 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type → channels; 3 is a p
 _PLACES = {1: (0,), 2: (0, 3), 3: (2, 1, 0), 4: (2, 1, 0, 3)}  # of the channels in OpenCV's BGRA
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _DEFLATE_MOST = 1032  # the highest ratio that deflate reaches (zlib technical details)
+_CHUNKS_MOST = 1 << 20  # assumption: more only keep the reader busy
 _FACTS_MOST = 1 << 24  # assumption: facts beyond 16 MiB are no facts
 
 
@@ -144,8 +145,7 @@ def _chunks(path: Path, data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """Yield type and data of every chunk up to IEND, lengths and check sums verified."""
     view = memoryview(data)
     position = len(_SIGNATURE)
-    kind = b""
-    while kind != b"IEND":
+    for _ in range(_CHUNKS_MOST):
         if position + 12 > len(view):
             raise broken(path, "PNG chunks", f"the file ends at byte {len(view)} without IEND")
         (length,) = struct.unpack_from(">I", view, position)
@@ -156,7 +156,10 @@ def _chunks(path: Path, data: bytes) -> Iterator[tuple[bytes, memoryview]]:
         if zlib.crc32(view[position + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             raise broken(path, "PNG chunks", f"the check sum of {kind!r} is wrong")
         yield kind, view[position + 8 : end]
+        if kind == b"IEND":
+            return
         position = end + 4
+    raise broken(path, "PNG chunks", f"more than {_CHUNKS_MOST} of them")
 
 
 def _header(path: Path, chunk: tuple[bytes, memoryview]) -> _Header:
@@ -199,7 +202,7 @@ def _facts(path: Path, chunks: tuple[tuple[bytes, memoryview], ...]) -> Facts | 
 
 def _pixels(
     path: Path, header: _Header, chunks: tuple[tuple[bytes, memoryview], ...]
-) -> UInt8[np.ndarray, "..."] | UInt16[np.ndarray, "..."]:
+) -> Integer[np.ndarray, "height width *channel"]:
     """Decode by OpenCV, which sees nothing but the chunks that make the picture."""
     kept = [
         (kind, data)
@@ -217,7 +220,7 @@ def _pixels(
     return np.asarray(pixels)
 
 
-def _display(path: Path, pixels: UInt8[np.ndarray, "..."], stored: Facts) -> Scan:
+def _display(path: Path, pixels: UInt8[np.ndarray, "height width *channel"], stored: Facts) -> Scan:
     """Return a picture of up to 8 bits as one display channel."""
     steps: tuple[str, ...] = (GREY_CURVE,)
     if pixels.ndim == 3:  # noqa: PLR2004 - axes

@@ -70,7 +70,9 @@ def directories(path: Path, data: bytes) -> tuple[Tags, ...]:
     Raises:
         ScanFormatError: the chain leaves the file, runs in a circle or is absurdly long.
     """
-    order = _ORDERS[data[:2]]
+    order = _ORDERS.get(data[:2])
+    if order is None:
+        raise broken(path, "TIFF header", f"{data[:4]!r}")
     big = len(data) > 16 and struct.unpack_from(order + "H", data, 2)[0] == _BIG_TIFF  # noqa: PLR2004
     found: list[Tags] = []
     seen: set[int] = set()

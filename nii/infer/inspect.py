@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -33,6 +33,7 @@ _USUAL_ROWS = (400, 2000)
 """Heights of scans in pixels that models are trained on (700 to 1,100), with a margin: assumption."""
 
 
+@runtime_checkable
 class Finds(Protocol):
     """What an inspection needs of a detector; :class:`nii.infer.detect.Detector` offers it."""
 
@@ -57,9 +58,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def inspect(
-    scan: Scan, detector: Finds, clock: Callable[[], datetime] = utc_now
-) -> Inspection:
+def inspect(scan: Scan, detector: Finds, clock: Callable[[], datetime] = utc_now) -> Inspection:
     """Return what an officer gets for one scan.
 
     Args:

@@ -88,7 +88,9 @@ def draw_png(grey: UInt8[np.ndarray, "height width"], inspection: Inspection) ->
     index = cv2.convertScaleAbs(grey, alpha=(_GREYS - 1) / 255)
     height = index.shape[0]
     sheet = _Sheet(
-        np.asarray(index, np.uint8), max(1, round(height / 600)), 0.6 * min(3, max(0.8, height / 900))
+        np.asarray(index, np.uint8),
+        max(1, round(height / 600)),
+        0.6 * min(3, max(0.8, height / 900)),
     )
     for part in inspection.containers:
         _draw_container(sheet, part)
@@ -99,7 +101,7 @@ def draw_png(grey: UInt8[np.ndarray, "height width"], inspection: Inspection) ->
         text = f"{region.number} {name} {region.score:.2f} {region.level}"
         _draw_tag(sheet, text, _LEVELS[region.level], box)
     for part in inspection.containers:
-        _draw_tag(sheet, f"container {part.number}", _CONTAINER, _whole(part.box_xyxy))
+        _draw_tag(sheet, f"container {part.number}", _CONTAINER, whole(part.box_xyxy))
     return palette_png(sheet.index, _palette())
 
 
@@ -134,7 +136,7 @@ def _palette() -> UInt8[np.ndarray, "256 3"]:
 
 
 def _draw_container(sheet: _Sheet, part: Structure) -> None:
-    x0, y0, x1, y1 = _whole(part.box_xyxy)
+    x0, y0, x1, y1 = whole(part.box_xyxy)
     cv2.rectangle(sheet.index, (x0, y0), (x1, y1), _CONTAINER, sheet.unit)
 
 
@@ -142,7 +144,7 @@ def _draw_region(sheet: _Sheet, region: Region) -> Box:
     """Draw one outline and return the box around it."""
     unit, colour = sheet.unit, _LEVELS[region.level]
     gap = 3 * unit
-    x0, y0, x1, y1 = _whole(region.box_xyxy)
+    x0, y0, x1, y1 = whole(region.box_xyxy)
     box = _inside(sheet, (x0 - gap, y0 - gap, x1 + gap, y1 + gap))
     x0, y0, x1, y1 = box
     for width, index in ((unit + 2, _BLACK), (unit, colour)):
@@ -180,7 +182,8 @@ def _draw_tag(sheet: _Sheet, text: str, colour: int, box: Box) -> None:
     (wide, high), below = cv2.getTextSize(text, _FONT, sheet.font_scale, unit)
     pad = 3 * unit
     size = (wide + 3 * pad + 2 * unit, high + below + 2 * pad)
-    place = _free_place(sheet, box, size)
+    height, width = sheet.index.shape
+    place = free_place(sheet.taken, (height, width), box, size)
     x0, y0, x1, y1 = place
     if _distance(place, box) > 2 * size[1]:
         start, end = ((x0 + x1) // 2, (y0 + y1) // 2), ((box[0] + box[2]) // 2, box[1])
@@ -194,27 +197,34 @@ def _draw_tag(sheet: _Sheet, text: str, colour: int, box: Box) -> None:
     sheet.taken.append(place)
 
 
-def _free_place(sheet: _Sheet, box: Box, size: tuple[int, int]) -> Box:
-    """Return the free place nearest to a box; if there is none at all, the one above it."""
-    height, width = sheet.index.shape
+def free_place(
+    taken: Sequence[Box], picture: tuple[int, int], box: Box, size: tuple[int, int]
+) -> Box:
+    """Return where a label stands nearest to its box without covering anything.
+
+    Args:
+        taken: what must not be covered: other labels and all boxes, in pixels.
+        picture: height and width of the picture.
+        box: what the label belongs to; one of `taken`.
+        size: width and height of the label.
+
+    Returns:
+        The place inside the picture; it covers something only where no place is free.
+    """
+    height, width = picture
     wide, high = size
     x0, y0, x1, y1 = box
-    sides = [x0, x1 - wide, x1, x0 - wide]
-    corners = [(x, y) for y in (y0 - high, y1) for x in sides[:2]]
-    corners += [(x, y) for x in sides[2:] for y in (y0, y1 - high)]
-    corners += [(x, y0 - step * high) for step in range(2, 40) for x in sides]
-    corners += [(x, y1 + step * high) for step in range(1, 40) for x in sides]
-    first = None
-    for x, y in sorted(corners, key=lambda c: _distance((*c, c[0] + wide, c[1] + high), box)):
-        place = (x, y, x + wide, y + high)
-        fits = x >= 0 and y >= 0 and place[2] <= width and place[3] <= height
-        first = first or (place if fits else None)
-        if fits and not any(_touch(place, other) for other in sheet.taken if other != box):
+    sides = (x0, x1 - wide, x1, x0 - wide)
+    rows = [y0, y1 - high, *(y0 - step * high for step in range(1, 40))]
+    rows += [y1 + step * high for step in range(40)]
+    places = [(x, y, x + wide, y + high) for y in rows for x in sides]
+    inside = [p for p in places if min(p[:2]) >= 0 and p[2] <= width and p[3] <= height]
+    inside.sort(key=lambda place: _distance(place, box))
+    for place in inside:
+        if not any(_touch(place, other) for other in taken):
             return place
-    if first is None:
-        x, y = max(0, min(x0, width - wide)), max(0, min(y0 - high, height - high))
-        first = (x, y, x + wide, y + high)
-    return first
+    x, y = max(0, min(x0, width - wide)), max(0, min(y0 - high, height - high))
+    return inside[0] if inside else (x, y, x + wide, y + high)
 
 
 def _distance(first: Box, second: Box) -> int:
@@ -238,6 +248,7 @@ def _inside(sheet: _Sheet, box: Box) -> Box:
     return max(0, box[0]), max(0, box[1]), min(width - 1, box[2]), min(height - 1, box[3])
 
 
-def _whole(box: Sequence[float]) -> Box:
+def whole(box: Sequence[float]) -> Box:
+    """Return a box in whole pixels that holds all of `box`."""
     x0, y0, x1, y1 = box
     return int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))

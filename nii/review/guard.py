@@ -8,7 +8,6 @@ Sec-Fetch-Site), and its body must have a known, small size.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -20,16 +19,9 @@ BODY_LIMIT_BYTES = 64 << 10
 """Highest size of a request: a form of a few thousand characters."""
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 _SAFE_METHODS = ("GET", "HEAD")
-_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "img-src 'self'",
-        "style-src 'self'",
-        "script-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
+_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
 )
 # Referrer-Policy is not no-referrer: with that, a browser sends "Origin: null" with our own forms.
 HEADERS = {
@@ -69,11 +61,11 @@ class Guard:
 
 
 def refuse(
-    method: str, scheme: str, headers: Headers, hosts: Iterable[str]
+    method: str, scheme: str, headers: Headers, hosts: frozenset[str]
 ) -> PlainTextResponse | None:
     """Return the answer to a request that must not reach the app, or None if it may."""
     given = headers.getlist("host")
-    if len(given) != 1 or _name(given[0]) not in hosts:
+    if len(given) != 1 or (_name(given[0]) or "") not in hosts:
         return PlainTextResponse("This host name is not served.\n", 421)
     if method in _SAFE_METHODS:
         return None

@@ -1,7 +1,7 @@
 """Scans as 8-bit pictures for the browser: drawn once, then kept beside the store.
 
 The picture is for orientation: 16 bits and two energies do not fit into 8 bits of grey. It shows
-attenuation on a straight scale, black where least radiation came through.
+darkness as half attenuation, half its square root, so that light goods do not fade beside axles.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FLOOR = 1.0 / 65535.0
 """One step of 16 bits: the smallest transmission told apart from nothing."""
 _DARKEST_SHARE = 99.8
 """Percentile of attenuation that becomes black: assumption, spares a few dead pixels."""
-_LEAST_SPAN = 0.5
+_LEAST_SPAN = 1.5
 """Attenuation that is black at least, so that noise in an empty scan is not blown up."""
 
 
@@ -67,7 +67,8 @@ def grey_picture(scan: Scan) -> UInt8[np.ndarray, "height width"]:
         return np.asarray(np.rint(np.clip(image, 0, 1) * 255), np.uint8)
     attenuation = np.maximum(-np.log(np.maximum(image, np.float32(_FLOOR))), 0)
     span = max(float(np.percentile(attenuation[::4, ::4], _DARKEST_SHARE)), _LEAST_SPAN)
-    return np.asarray(np.rint(255 * (1 - np.minimum(attenuation / span, 1))), np.uint8)
+    share = np.minimum(attenuation / np.float32(span), 1)
+    return np.asarray(np.rint(255 - 127.5 * (share + np.sqrt(share))), np.uint8)
 
 
 def shrink(

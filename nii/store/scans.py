@@ -95,6 +95,23 @@ def get(store: Store, sha256: str) -> KeptScan | None:
         return _row(connection, sha256)
 
 
+def of(store: Store, sha256: str) -> KeptScan:
+    """Return the registered scan with this identity, which must be there.
+
+    Raises:
+        NiiError: it is not.
+    """
+    scan = get(store, sha256)
+    if scan is None:
+        raise NiiError(
+            f"scan {sha256}",
+            found="no such scan",
+            expected="a scan of this store",
+            remedy="Restore the store from a backup.",
+        )
+    return scan
+
+
 def path_of(store: Store, sha256: str) -> Path:
     """Return where the file with this content lies."""
     return store.files / sha256[:2] / sha256[2:4] / sha256

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -24,14 +25,14 @@ from nii.preprocess import CHANNELS, ModelInput, preprocess
 from nii.provenance import Provenance
 from nii.scan import Scan
 from nii.train import checkpoint
-from nii.train.card import assumed_thresholds, draft_card
+from nii.train.card import draft_card
 from nii.train.checkpoint import BEST, LAST, Meta
 from nii.train.config import TrainConfig
 from nii.train.dataset import validation_scans
 from nii.train.models import build
 from nii.train.origin import describe
 from nii.train.parity import Parity, compare
-from nii.train.validate import output_maps
+from nii.train.validate import Validation, output_maps
 
 OPSET = 18
 _DETAIL_AXES = ("detail_batch", "height", "width")
@@ -65,7 +66,7 @@ def export(
     *,
     name: str | None = None,
     version: str | None = None,
-    thresholds: Thresholds | None = None,
+    validation: Validation | None = None,
     scans: int = 4,
 ) -> Bundle:
     """Write a bundle from a run, after proving that it computes what was trained.
@@ -75,43 +76,56 @@ def export(
         bundle: folder to write; a bundle that is there is replaced.
         name: of the model; the name of the folder where it is not given.
         version: of the model; that of nii and the step where it is not given.
-        thresholds: scores of the graded levels; those of the validation where they are not given.
+        validation: metrics and thresholds for the card; those of the checkpoint where not given.
         scans: validation scans on which the two are compared; at least one.
 
     Raises:
         ConfigError: there is no sound checkpoint.
         BundleError: the exported model differs from the trained network, or the folder is taken.
     """
-    content = checkpoint.load(_checkpoint_of(run))
-    config = content.meta.config
-    network = build(config.model, len(config.threats), len(config.structures))
-    network.load_state_dict(content.average)
-    network.eval()
-    card = card_of(content.meta, name or bundle.name, version, thresholds)
+    network, meta = trained(run)
+    card = card_of(meta, name or bundle.name, version, validation)
     model = to_onnx(network, card)
-    seen = [preprocess(scan, card.preprocess) for scan in parity_scans(config, scans)]
+    seen = [preprocess(scan, card.preprocess) for scan in parity_scans(meta.config, scans)]
     parity = prove(network, model, seen, card)
     return write_bundle(bundle, card, model, parity.to_json())
 
 
+def trained(run: Path) -> tuple[nn.Module, Meta]:
+    """Return the averaged network of a run, ready to use on the CPU, and what is known of it.
+
+    Args:
+        run: folder of a run (its best checkpoint, or the last where none is best), or a checkpoint.
+
+    Raises:
+        ConfigError: there is no sound checkpoint.
+    """
+    content = checkpoint.load(_checkpoint_of(run))
+    config = content.meta.config
+    network = build(config.model, len(config.threats), len(config.structures))
+    network.load_state_dict(content.average)
+    return network.eval(), content.meta
+
+
 def card_of(
-    meta: Meta, name: str, version: str | None = None, thresholds: Thresholds | None = None
+    meta: Meta, name: str, version: str | None = None, validation: Validation | None = None
 ) -> Card:
-    """Return the card of what a checkpoint holds."""
+    """Return the card of what a checkpoint holds; a later validation replaces the one in it."""
     config = meta.config
     suggested = from_dict(Thresholds, meta.thresholds) if meta.thresholds else None
-    where = f"{describe(config.validation)}, at most {config.validation_scans} of them"
+    if validation is not None:
+        meta, suggested = replace(meta, metrics=validation.metrics), validation.thresholds
     metrics = {key: round(value, 4) for key, value in meta.metrics.items() if value is not None}
     made = Provenance.from_json(meta.provenance)
     made = made.with_step(f"{meta.step} steps in {meta.elapsed_s / 60:.0f} minutes")
     return replace(
-        draft_card(config, thresholds or suggested or assumed_thresholds(config)),
+        draft_card(config, suggested),
         name=name,
         version=version or f"{nii.__version__}+{meta.step}",
         provenance=made.with_step(f"exported to ONNX, opset {OPSET}").to_json(),
-        metrics={"measured on": where} | metrics if metrics else {},
+        metrics=_told(metrics, config),
         intended_use=_INTENDED_USE,
-        limits=_limits(config, measured=bool(metrics)),
+        limits=_limits(config, simulated=made.settings["simulated"], measured=bool(metrics)),
     )
 
 
@@ -212,10 +226,19 @@ def _checkpoint_of(run: Path) -> Path:
     return run / (BEST if (run / BEST).is_file() else LAST)
 
 
-def _limits(config: TrainConfig, *, measured: bool) -> tuple[str, ...]:
+def _told(metrics: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
+    if not metrics:
+        return {}
+    scans = int(metrics.pop("scans"))
+    return {"measured on": f"{scans} scans out of {describe(config.validation)}"} | metrics
+
+
+def _limits(config: TrainConfig, *, simulated: bool, measured: bool) -> tuple[str, ...]:
     limits = []
-    if config.train.source == "simulate":
+    if simulated:
         limits.append("Trained on simulated scans only: nothing is promised about a real scanner.")
+    else:
+        limits.append("Trained on scans of others: their licence decides who may have this model.")
     if config.train.detail:
         limits.append("It finds the classes it was taught; other contraband it does not know.")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ from nii.train.dataset import Batch, Task, training_loader
 from nii.train.run import Run, reached_limit
 
 T = TypeVar("T")
+
+_WORKER_ENDED = re.compile(r"DataLoader (worker \(pid|timed out)")
 
 
 def feed(config: TrainConfig, run: Run) -> Generator[tuple[Batch, int]]:
@@ -64,14 +67,27 @@ def guarded(loader: DataLoader[T]) -> Iterator[T]:
             batch = next(batches)
         except StopIteration:
             return
-        except RuntimeError as error:
-            if "DataLoader" not in str(error):
+        except (RuntimeError, ConnectionError, EOFError) as error:
+            if loader.num_workers == 0 or not _tells_of_a_worker(error):
                 raise
             raise NiiError(
                 "workers",
-                found=f"one that ended or did not answer ({str(error).splitlines()[0]})",
+                found=f"one that ended or did not answer ({_first_line(error)})",
                 expected=f"{loader.num_workers} that deliver scans",
                 remedy="Set workers = 0 to see the error itself; often memory is short: take "
                 "fewer workers or fewer scans in a batch.",
             ) from error
         yield batch
+
+
+def _tells_of_a_worker(error: Exception) -> bool:
+    """Return whether a worker itself failed; an error inside a scan is passed on by PyTorch.
+
+    A worker that ends while its tensors are on the way breaks the connection instead.
+    """
+    broken = not isinstance(error, RuntimeError) and "Caught" not in str(error)
+    return broken or _WORKER_ENDED.search(str(error)) is not None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 import nii
+from nii.annotations.coco import CocoImage, read_coco
 from nii.config import to_dict
 from nii.provenance import Provenance, SourceFile, sha256_of_file
 from nii.train.config import DataConfig, TrainConfig
@@ -19,7 +20,13 @@ _GIT_SECONDS = 20
 
 
 def training_provenance(config: TrainConfig) -> Provenance:
-    """Return what a run of `config` is made from: labels with digest, code, versions, settings."""
+    """Return what a run of `config` is made from: labels with digest, code, versions, settings.
+
+    The setting ``simulated`` tells whether every scan to learn from is known to be simulated.
+
+    Raises:
+        AnnotationError: a labelled set contradicts itself.
+    """
     parts = (("trained on", config.train), ("validated on", config.validation))
     labels = [data.annotations for _, data in parts if data.annotations is not None]
     versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}"
@@ -31,7 +38,7 @@ def training_provenance(config: TrainConfig) -> Provenance:
             f"{versions}, NumPy {np.__version__}",
             f"code: {git_commit() or 'no git commit known'}",
         ),
-        settings=settings_without_places(config),
+        settings=settings_without_places(config) | {"simulated": is_simulated(config.train)},
     )
 
 
@@ -40,9 +47,24 @@ def describe(data: DataConfig) -> str:
     if data.source == "simulate":
         scanners = ", ".join(data.simulate.scanners)
         return f"{data.count} simulated scans (scanners {scanners}, seed {data.seed})"
-    name = data.annotations.name if data.annotations else "?"
-    limit = f"the first {data.count}" if data.count else "all"
-    return f"{limit} scans that {name} labels"
+    name = data.annotations.name if data.annotations else "no file"
+    kind = "simulated scans" if is_simulated(data) else "scans"
+    return f"{len(_images(data))} {kind} labelled in {name}"
+
+
+def is_simulated(data: DataConfig) -> bool:
+    """Return whether all scans of a set are simulated; labels of such scans state a seed."""
+    if data.source == "simulate":
+        return True
+    images = _images(data)
+    return bool(images) and all(image.seed is not None for image in images)
+
+
+def _images(data: DataConfig) -> tuple[CocoImage, ...]:
+    if data.annotations is None:
+        return ()
+    images = read_coco(data.annotations, data.images or data.annotations.parent).images
+    return images[: data.count] if data.count else images
 
 
 def settings_without_places(config: TrainConfig) -> dict[str, Any]:

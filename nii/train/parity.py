@@ -21,7 +21,10 @@ Maps = Callable[[ModelInput], OutputMaps]
 
 MAX_DIFFERENCE = 1e-3
 """Largest difference of any value: of a probability, or of a distance relative to the distance
-(below one pixel: in pixels). Assumption: an order above what float32 leaves after 60 layers."""
+(below one pixel: in pixels). Assumption: far above what float32 leaves after 60 layers (1e-6
+measured), far below what changes a box."""
+MOST_DIFFERENCE = 1e-4
+"""The same for all but one in a thousand values."""
 MIN_IOU = 0.99
 MAX_SCORE_DIFFERENCE = 1e-3
 _NEARLY_ALL = 0.999
@@ -34,14 +37,14 @@ class MapDifference:
     Attributes:
         output: name of the output.
         largest: largest absolute difference.
-        nearly_all: 99.9 % of the values differ by no more.
         largest_relative: largest difference relative to the value, or absolute where it is below 1.
+        nearly_all_relative: 99.9 % of the values differ by no more, measured in the same way.
     """
 
     output: str
     largest: float
-    nearly_all: float
     largest_relative: float
+    nearly_all_relative: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,17 @@ class Parity:
     @property
     def passed(self) -> bool:
         """Return whether maps and boxes agree; no comparison is no agreement."""
-        near = all(row.largest_relative <= MAX_DIFFERENCE for row in self.maps)
+        near = all(
+            row.largest_relative <= MAX_DIFFERENCE and row.nearly_all_relative <= MOST_DIFFERENCE
+            for row in self.maps
+        )
         return bool(self.sizes) and near and self.boxes_agree
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON types, with the limits it was judged by."""
         limits = {
             "largest_relative": MAX_DIFFERENCE,
+            "nearly_all_relative": MOST_DIFFERENCE,
             "box_iou": MIN_IOU,
             "score_difference": MAX_SCORE_DIFFERENCE,
         }
@@ -122,8 +129,8 @@ def _difference(name: str, pairs: Sequence[tuple[OutputMaps, OutputMaps]]) -> Ma
     return MapDifference(
         name,
         float(absolute.max(initial=0)),
-        float(np.quantile(absolute, _NEARLY_ALL)),
         float(relative.max(initial=0)),
+        float(np.quantile(relative, _NEARLY_ALL, method="higher")),
     )
 
 

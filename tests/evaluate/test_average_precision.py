@@ -25,7 +25,7 @@ from nii.evaluate.match import IOU_LIMITS, JudgedScan, Truth, judge
 IDS = tuple(range(6))
 
 
-@settings(max_examples=6)
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_weighted_form_agrees_with_coco(
     seed: int, make_scans: Callable[[int, int], tuple[JudgedScan, ...]]

@@ -91,7 +91,7 @@ def test_equal_scores_stand_or_fall_together() -> None:
     assert curves.p_d_at_false_alarms(table, once, 0.5).successes == 1
 
 
-@settings(max_examples=6)
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_curves_rise(seed: int, make_scans: Callable[[int, int], tuple[JudgedScan, ...]]) -> None:
     """Both axes of both curves rise as the threshold falls; P_d never falls with the rate."""
@@ -109,7 +109,7 @@ def test_curves_rise(seed: int, make_scans: Callable[[int, int], tuple[JudgedSca
     assert found == sorted(found)
 
 
-@settings(max_examples=6)
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10_000), rate=st.floats(0, 2))
 def test_rates_lie_on_their_curve(
     seed: int, rate: float, make_scans: Callable[[int, int], tuple[JudgedScan, ...]]

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nii.evaluate.drawing import Axes, Line, chart, decades
@@ -50,6 +50,7 @@ def test_steps_hold_their_value() -> None:
     assert corners[3][1] == corners[2][1]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.text(max_size=30))
 def test_names_cannot_break_out(name: str) -> None:
     """Whatever stands in a name, the chart has the same elements as with a harmless one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nii.evaluate.intervals import (
@@ -38,6 +38,7 @@ def test_smallest_trial_that_proves_a_miss_rate(promised: float, misses: int, th
     assert enough <= promised < too_few
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 400), st.data())
 def test_limits_solve_the_binomial(trials: int, data: st.DataObject) -> None:
     """At the lower limit, k or more successes have exactly the chance left over."""
@@ -63,6 +64,7 @@ def test_agrees_with_the_beta_quantile() -> None:
         assert (found.low, found.high) == pytest.approx((low, high), rel=1e-6)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 200), st.data())
 def test_interval_holds_the_share(trials: int, data: st.DataObject) -> None:
     """The interval holds the measured share and is the mirror of that of the failures."""
@@ -88,6 +90,7 @@ def test_impossible_counts_are_refused(successes: int, trials: int) -> None:
         clopper_pearson(successes, trials)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.integers(0, 99))
 def test_bootstrap_holds_the_estimate(values: list[float], seed: int) -> None:
     """The interval holds the statistic of the scans as they are."""

@@ -68,7 +68,7 @@ def test_an_interrupted_write_leaves_nothing(
     """When the disk fails half way, no file is there under any name."""
 
     def fail(*_: object) -> None:
-        raise OSError("disk full")  # noqa: EM101, TRY003
+        raise OSError("disk full")
 
     folder = tmp_path / "outbox"
     folder.mkdir()
@@ -151,8 +151,8 @@ ATTACKS: dict[str, Callable[[Members], Members]] = {
     "path upwards": lambda m: _listed(m, "scan/../../evil.dcs", b"x"),
     "only upwards": lambda m: _listed(m, "scan/..", b"x"),
     "subfolder": lambda m: _listed(m, "scan/a/b.dcs", b"x"),
-    "absolute path": lambda m: _listed(m, "/tmp/evil.dcs", b"x"),
-    "absolute in scan": lambda m: _listed(m, "scan//tmp/evil.dcs", b"x"),
+    "absolute path": lambda m: _listed(m, "/evil.dcs", b"x"),
+    "absolute in scan": lambda m: _listed(m, "scan//evil.dcs", b"x"),
     "backslash": lambda m: _listed(m, "scan/..\\evil.dcs", b"x"),
     "drive": lambda m: _listed(m, "scan/c:evil.dcs", b"x"),
     "device": lambda m: _listed(m, "scan/NUL.dcs", b"x"),

@@ -21,7 +21,7 @@ def make_batch(box: list[float] | None, crops: int = 2) -> Batch:
     structure = structure_targets(boxes, planes, 1, GRID)
 
     def stack(array: np.ndarray, times: int) -> torch.Tensor:
-        return torch.from_numpy(np.stack([array] * times) if times else np.zeros((0, *array.shape)))
+        return torch.from_numpy(np.stack([array] * times) if times else np.zeros((0, *array.shape), np.float32))
 
     return Batch(
         torch.zeros(crops, 4, 64, 64),

@@ -7,7 +7,7 @@ const width = whole.width;
 const height = whole.height;
 const show = document.getElementById("show");
 const officer = document.getElementById("officer");
-const NEIGHBOURHOOD = 6; // an enlarged region fills this part of the picture's side
+const NEIGHBOURHOOD = 4; // the part of the picture shown is so many times as large as the region
 
 function toggle() {
   document.getElementById("regions").style.display = show.checked ? "" : "none";

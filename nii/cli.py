@@ -1,0 +1,453 @@
+"""The command line: one function for each command; heavy imports stand inside them.
+
+Exit codes: 0 all done, 1 something failed, 2 wrong usage or nothing to do, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import cyclopts
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+import nii
+from nii.errors import ConfigError, MissingExtraError, NiiError, ScanFormatError
+
+if TYPE_CHECKING:
+    from nii.infer.batch import Inspected
+    from nii.simulate.source import SimulateConfig
+    from nii.train.loop import Progress
+
+MODELS_DIR = Path(__file__).resolve().parents[1] / "models"
+"""Shipped bundles, in a checkout."""
+BUNDLE_VARIABLE = "NII_BUNDLE"
+_EXTRAS = {
+    "albumentations": ("train", "training"),
+    "jinja2": ("review", "the web app"),
+    "multipart": ("review", "the web app"),
+    "onnx": ("train", "export"),
+    "onnxscript": ("train", "export"),
+    "starlette": ("review", "the web app"),
+    "torch": ("train", "training"),
+    "torchvision": ("train", "training"),
+    "uvicorn": ("review", "the web app"),
+}
+"""Package that may be absent: its extra, and what needs it."""
+Advance = Callable[[int, int, str], None]
+
+
+def inspect(
+    *scans: Path,
+    out: Path,
+    bundle: Path | None = None,
+    require_gpu: bool = False,
+    provider: tuple[str, ...] | None = None,
+    threads: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    quiet: bool = False,
+) -> int:
+    """Look for threats in scans and write a report.
+
+    For each scan the folder gets NAME.inspection.json and NAME.overlay.png, and for all together
+    index.html, which opens without a network. A file that cannot be read is listed there, and the
+    others are done.
+
+    Example: nii inspect data/samples --out report
+
+    Args:
+        scans: scan files, or folders of them.
+        out: folder for the results.
+        bundle: folder of the model; where it is not given, that in NII_BUNDLE or in models/.
+        require_gpu: refuse to run on the CPU.
+        provider: ONNX Runtime execution provider to use; may be repeated, in order of preference.
+        threads: threads on the CPU; all cores where not given.
+        quiet: print errors only.
+    """
+    from nii import formats
+    from nii.infer.batch import inspect_files
+    from nii.infer.detect import Detector
+    from nii.infer.report import entry_of, write_report
+    from nii.infer.results import Failure
+    from nii.infer.runtime import ProviderSettings
+
+    try:
+        groups = formats.find(scans)
+    except ScanFormatError as error:
+        return _complain(str(error), 2)
+    if not groups:
+        return _complain("Nothing to do: there is no scan in what was named.", 2)
+    settings = ProviderSettings(provider, require_gpu, threads)
+    detector = Detector.open(_bundle(bundle), settings)
+    entries, failures, interrupted = [], [], False
+    with _progress("inspecting", quiet=quiet) as advance:
+        try:
+            for done, result in enumerate(inspect_files(groups, detector, out), 1):
+                if isinstance(result, Failure):
+                    failures.append(result)
+                    _complain(f"not inspected: {result.error}", 1)
+                else:
+                    entries.append(entry_of(result))
+                    _say(_line(result), quiet=quiet)
+                advance(done, len(groups), "")
+        except KeyboardInterrupt:
+            interrupted = True
+    page = write_report(out, entries, failures, datetime.now(UTC))
+    facts = detector.provider
+    _say(
+        f"ran on {', '.join(facts.used)}{f'; {facts.reason}' if facts.reason else ''}", quiet=quiet
+    )
+    _say(f"{len(entries)} inspected, {len(failures)} failed; report: {page}", quiet=quiet)
+    return 130 if interrupted else int(bool(failures))
+
+
+def evaluate(bundle: Path, data: Path, *, out: Path, images: Path | None = None) -> int:
+    """Measure a model on a labelled set.
+
+    Writes metrics.json, detections.json and index.html.
+
+    Example: nii evaluate models/compact data/labelled --out evaluation
+
+    Args:
+        bundle: folder of the model.
+        data: COCO file, or a folder that holds one.
+        out: folder for the results.
+        images: folder of the scans; that of the COCO file where not given.
+    """
+    from nii.evaluate import report
+
+    with _progress("evaluating") as advance:
+        result = report.evaluate(
+            bundle,
+            data,
+            out,
+            images=images,
+            on_progress=lambda done, total: advance(done, total, ""),
+        )
+    for text in result.warnings:
+        _complain(text, 1)
+    _say(f"report: {out / report.PAGE_FILE}")
+    return int(bool(result.failures))
+
+
+def train(config: Path, *, resume: bool = False, out: Path | None = None) -> int:
+    """Train a model.
+
+    Ctrl-C stops after the step in hand; --resume goes on from there.
+
+    Example: nii train configs/smoke.toml
+
+    Args:
+        config: TOML file; see configs/.
+        resume: go on from the last checkpoint.
+        out: folder of the run; the one the file names, or runs/NAME.
+    """
+    from dataclasses import replace
+
+    from nii.train.config import read_config
+
+    settings = read_config(config)
+    if out is not None:
+        settings = replace(settings, out=out)
+    from nii.train.loop import train as train_model  # torch takes seconds: a bad file shows first
+
+    with _progress("training") as advance:
+
+        def show(state: Progress) -> None:
+            loss = state.loss.get("total", float("nan"))
+            left = f"{state.left_s / 60:.0f} min left"
+            text = f"epoch {state.epoch}, step {state.step}, loss {loss:.3f}, {left}"
+            advance(round(1000 * state.share), 1000, text)
+
+        result = train_model(settings, resume=resume, on_progress=show)
+    _say(f"{result.status} after {result.step} steps on {result.compute}: {result.folder}")
+    return 130 if result.status == "interrupted" else 0
+
+
+def export(run: Path, bundle: Path, *, name: str | None = None, version: str | None = None) -> int:
+    """Turn a training run into a model bundle, after proving that both compute the same.
+
+    Example: nii export runs/smoke models/smoke
+
+    Args:
+        run: folder of the run, or a checkpoint.
+        bundle: folder to write; a bundle that is there is replaced.
+        name: of the model; the name of the folder where not given.
+        version: of the model; that of nii and the step where not given.
+    """
+    from nii.train.export import export as export_model
+
+    written = export_model(run, bundle, name=name, version=version)
+    _say(f"{written.card.name} {written.card.version}: {written.folder}")
+    return 0
+
+
+def simulate(  # noqa: PLR0913 - each is a flag
+    *,
+    out: Path,
+    count: Annotated[int, Parameter(validator=Number(gte=1))] = 10,
+    preset: Literal["linac_9_6", "linac_6_4", "linac_6", "display", "mixed"] = "linac_9_6",
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    threats: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.6,
+    workers: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    suffix: str = ".tiff",
+) -> int:
+    """Make labelled scans by simulation.
+
+    Run again with the same settings, it makes what is still missing, or more.
+
+    Example: nii simulate --out data/made --count 20 --preset mixed --seed 1
+
+    Args:
+        out: folder for the scans and their labels (annotations.json, COCO).
+        count: number of scans.
+        preset: scanner; display: 8-bit pictures of unknown grey curve; mixed: all of them.
+        seed: another seed gives other scans.
+        threats: share of the scans that hold threats, 0 to 1.
+        workers: processes; 0 works in this one.
+        suffix: .tiff, .png or .dcs.
+    """
+    from nii.simulate.dataset import DatasetConfig, write_dataset
+
+    config = DatasetConfig(_simulation(preset, threats), seed=seed, count=count, suffix=suffix)
+    with _progress("simulating") as advance:
+        path = write_dataset(
+            out,
+            config,
+            workers=workers,
+            on_progress=lambda done, total: advance(done, total, ""),
+        )
+    _say(f"{count} scans: {path}")
+    return 0
+
+
+def bundle(action: Literal["verify"], folder: Path) -> int:
+    """Check a model bundle: all files there and unaltered, one card in both places, loadable.
+
+    Example: nii bundle verify models/compact
+
+    Args:
+        action: what to do.
+        folder: the bundle.
+    """
+    from nii.infer.detect import Detector
+    from nii.infer.runtime import CPU, ProviderSettings
+
+    detector = Detector.open(folder, ProviderSettings((CPU,)))
+    facts, card = detector.model, detector.card
+    _say(f"{action}: {facts.name} {facts.version} is intact (SHA-256 of its card {facts.sha256})")
+    _say(f"finds {', '.join(card.threats + card.structures)}; thresholds: {card.thresholds.basis}")
+    return 0
+
+
+def worker(  # noqa: PLR0913 - each is a flag
+    inbox: Path,
+    *,
+    store: Path,
+    quarantine: Path | None = None,
+    outbox: Path | None = None,
+    bundle: Path | None = None,
+    renamed: bool = False,
+    once: bool = False,
+    require_gpu: bool = False,
+) -> int:
+    """Inspect scans as they arrive in a folder, and store the results.
+
+    Example: nii worker /lane1/inbox --store /srv/nii --outbox /lane1/outbox
+
+    Args:
+        inbox: folder that scans arrive in; nothing in it is changed.
+        store: folder of the store.
+        quarantine: folder for copies of scans that cannot be inspected; STORE/quarantine.
+        outbox: folder for packages; none are written where not given.
+        bundle: folder of the model; where it is not given, that in NII_BUNDLE or in models/.
+        renamed: scans get their final name when they are finished; otherwise a scan counts as
+            finished when it has not changed between two looks.
+        once: deal with what is there, then stop.
+        require_gpu: refuse to run on the CPU.
+    """
+    from nii.infer.detect import Detector
+    from nii.infer.runtime import ProviderSettings
+    from nii.worker import WorkerSettings, run, run_once
+
+    settings = WorkerSettings(
+        inbox=inbox,
+        store=store,
+        quarantine=quarantine or store / "quarantine",
+        outbox=outbox,
+        finished_by="rename" if renamed else "two looks",
+    )
+    detector = Detector.open(_bundle(bundle), ProviderSettings(require_gpu=require_gpu))
+    if once:
+        summary = run_once(settings, detector)
+    else:
+        with _stop_signals() as stop:
+            summary = run(settings, detector, stop)
+    _say(str(summary))
+    return int(bool(summary.quarantined))
+
+
+def review(store: Path, *, host: str = "127.0.0.1", port: int = 8000) -> int:
+    """Show the store to officers, in a web app on this machine.
+
+    Example: nii review /srv/nii
+
+    Args:
+        store: folder of the store.
+        host: address to listen on.
+        port: port to listen on.
+    """
+    from nii.review.app import serve
+
+    _say(f"open http://{host}:{port}/")
+    serve(store, host, port)
+    return 0
+
+
+COMMANDS = (inspect, worker, review, simulate, train, export, evaluate, bundle)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    logging.basicConfig(level=logging.WARNING, format="nii: %(levelname)s: %(message)s")
+    app = cyclopts.App(
+        name="nii",
+        version=nii.__version__,
+        help=nii.__doc__ or "",
+        default_parameter=Parameter(negative=()),
+        suppress_keyboard_interrupt=False,
+    )
+    for command in COMMANDS:
+        app.command(command)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(
+            words or ["--help"],
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+    except cyclopts.CycloptsError as error:
+        return _complain(f"{error}\nSee nii --help, or nii COMMAND --help.", 2)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        return _complain(str(MissingExtraError.of(*extra)), 1)
+    except NiiError as error:
+        return _complain(str(error), 2 if isinstance(error, ConfigError) else 1)
+    except OSError as error:
+        return _complain(f"{error}. Check the path, free space and access rights.", 1)
+    return int(code or 0) if words else 2
+
+
+def _bundle(named: Path | None) -> Path:
+    """Return the bundle that was named, or the only one that is shipped."""
+    place = named or os.environ.get(BUNDLE_VARIABLE)
+    if place:
+        return Path(place)
+    shipped = sorted(card.parent for card in MODELS_DIR.glob("*/card.json"))
+    if len(shipped) == 1:
+        return shipped[0]
+    names = ", ".join(folder.name for folder in shipped) or "none"
+    raise ConfigError(
+        "bundle",
+        found=f"{names} in {MODELS_DIR}",
+        expected="exactly one model, or the name of one",
+        remedy=f"Name one with --bundle, or in the environment variable {BUNDLE_VARIABLE}.",
+    )
+
+
+def _simulation(preset: str, threats: float) -> SimulateConfig:
+    from nii.simulate.scene import SceneConfig
+    from nii.simulate.source import SimulateConfig
+
+    scene = SceneConfig(clean_share=1.0 - threats)
+    if preset == "display":
+        return SimulateConfig(scene=scene, display_share=1.0)
+    if preset == "mixed":
+        scanners = ("linac_9_6", "linac_6_4", "linac_6")
+        return SimulateConfig(scene=scene, scanners=scanners, display_share=0.25)
+    return SimulateConfig(scene=scene, scanners=(preset,))
+
+
+def _line(result: Inspected) -> str:
+    """Return one line about a scan."""
+    inspection = result.inspection
+    found = "; ".join(
+        f"{region.class_name} {region.score:.2f} ({region.position})"
+        for region in inspection.regions[:3]
+    )
+    more = len(inspection.regions) - 3
+    tail = f"; and {more} more" if more > 0 else ""
+    return f"{inspection.level:6}  {result.files[0]}  {found or 'nothing found'}{tail}"
+
+
+def _say(text: str, *, quiet: bool = False) -> None:
+    if not quiet:
+        print(_printable(text), flush=True)
+
+
+def _complain(text: str, code: int) -> int:
+    print("nii:", _printable(text), file=sys.stderr, flush=True)
+    return code
+
+
+def _printable(text: str) -> str:
+    """Return a text whose control characters do nothing to a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+@contextmanager
+def _progress(what: str, *, quiet: bool = False) -> Iterator[Advance]:
+    """Offer a function that moves a bar; on a terminal only."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total, text: None  # noqa: ARG005 - nothing is shown
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(
+        *columns,
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(what, total=None, text="")
+        yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Offer an event that Ctrl-C and SIGTERM set, so that the scan in hand is finished."""
+    import signal
+
+    stop = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""Make the shipped model: simulate → train → calibrate → export → evaluate.
+
+    python scripts/release_models.py --scans 2000 --minutes 300
+
+Every part goes on where an earlier call stopped: scans that are there are kept, training resumes
+from its last checkpoint. With ``--call-minutes`` a call ends in time, and the next one goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from nii.evaluate.report import evaluate
+from nii.simulate.dataset import DatasetConfig, write_dataset
+from nii.train.checkpoint import LAST
+from nii.train.config import DataConfig, TrainConfig, read_config
+from nii.train.export import export, trained
+from nii.train.loop import Progress, train
+from nii.train.validate import validate
+
+CONFIG = Path("configs/compact_simulated.toml")
+TEST_SEED_STEP = 1
+"""The test scans take the seed after that of the validation scans."""
+SECONDS_BETWEEN_LINES = 20
+
+
+def main(arguments: list[str]) -> int:
+    """Run all parts; return 3 when the time of this call ended before the training did."""
+    options = parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = read_config(CONFIG)
+    config = replace(
+        config,
+        train=replace(config.train, count=options.scans),
+        validation=replace(config.validation, count=options.validation_scans),
+        max_minutes=options.minutes,
+        out=options.folder / "run",
+    )
+    test = replace(config.validation, seed=config.validation.seed + TEST_SEED_STEP)
+    pooled = replace(
+        config,
+        train=pool(config.train, options.folder / "train", options.workers),
+        validation=pool(config.validation, options.folder / "validation", options.workers),
+    )
+    pool(test, options.folder / "test", options.workers)
+
+    if not taught(pooled, options.call_minutes):
+        print("not finished: call again to go on")
+        return 3
+
+    network, _ = trained(pooled.folder)
+    everything = replace(pooled, validation_scans=options.validation_scans)
+    checked = validate(network, everything)
+    print("thresholds from", checked.thresholds.basis)
+    bundle = export(
+        pooled.folder,
+        options.bundle,
+        name=options.bundle.name,
+        version=options.version,
+        validation=checked,
+    )
+    report = evaluate(bundle.folder, options.folder / "test", options.folder / "report")
+    for line in report.warnings:
+        print("note:", line)
+    print(f"{bundle.folder} ({bundle.card.version}), report in {options.folder / 'report'}")
+    return 0
+
+
+def pool(data: DataConfig, folder: Path, workers: int) -> DataConfig:
+    """Simulate a set of scans once, on disk, and return the settings that read it."""
+    wanted = DatasetConfig(simulate=data.simulate, seed=data.seed, count=data.count)
+    annotations = write_dataset(folder, wanted, workers=workers, on_progress=counter(folder.name))
+    return replace(data, source="coco", annotations=annotations, images=folder)
+
+
+def taught(config: TrainConfig, call_minutes: float | None) -> bool:
+    """Train, or go on training; return whether the training has reached its end."""
+    started, told = time.monotonic(), time.monotonic()
+
+    def show(state: Progress) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told > SECONDS_BETWEEN_LINES:
+            told = now
+            loss = state.loss["total"]
+            print(f"{state.share:.1%}, step {state.step}, loss {loss:.3f}, {state.metrics}")
+        if call_minutes is not None and now - started > 60 * call_minutes:
+            raise KeyboardInterrupt
+
+    resume = (config.folder / LAST).is_file()
+    return train(config, resume=resume, on_progress=show).status == "finished"
+
+
+def counter(name: str) -> Callable[[int, int], None]:
+    """Return a reporter that prints every fiftieth scan."""
+
+    def show(done: int, count: int) -> None:
+        if done % 50 == 0 or done == count:
+            print(f"{name}: {done} of {count} scans")
+
+    return show
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Return the options of a call."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--scans", type=int, default=2000, help="scans to learn from")
+    parser.add_argument("--validation-scans", type=int, default=300, help="as many test scans too")
+    parser.add_argument("--minutes", type=float, default=300.0, help="training, all calls together")
+    parser.add_argument("--call-minutes", type=float, help="training in this call")
+    parser.add_argument("--workers", type=int, default=2, help="processes that simulate")
+    parser.add_argument("--folder", type=Path, default=Path("runs/release"), help="scans and run")
+    parser.add_argument("--bundle", type=Path, default=Path("models/compact"), help="what is made")
+    parser.add_argument("--version", help="of the model; that of nii and the step by default")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

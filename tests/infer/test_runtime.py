@@ -1,0 +1,206 @@
+"""Tests of :mod:`nii.infer.runtime`: what ran is told truly, and nothing falls back in silence."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime  # noqa: TID253 - the truth that the runtime is compared with
+import pytest
+
+from nii.bundle import Bundle, Card
+from nii.errors import BundleError, ConfigError, ProviderError
+from nii.infer import runtime
+from nii.infer.runtime import CPU, GPUS, ProviderSettings, check_card, open_session
+
+CUDA = "CUDAExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
+
+
+class Liar:
+    """An ONNX Runtime that offers GPUs and then drops them, or refuses to start them."""
+
+    def __init__(self, refuses: dict[str, str], drops: set[str]) -> None:
+        """Say which provider refuses with which words, and which is dropped in silence."""
+        self.refuses, self.drops = refuses, drops
+        self.created: list[list[str]] = []
+
+    def __call__(self, source: object, options: object, **given: Any) -> SimpleNamespace:  # noqa: ANN401
+        """Make a session, or refuse."""
+        del source, options
+        assert given["enable_fallback"] == 0
+        wished = [name for name, _ in given["providers"]]
+        self.created.append(wished)
+        if wished and wished[0] in self.refuses:
+            raise RuntimeError(self.refuses[wished[0]] + "\nand a long trace")
+        kept = [name for name in wished if name not in self.drops] or [CPU]
+        return SimpleNamespace(
+            get_providers=lambda: kept,
+            get_inputs=lambda: [SimpleNamespace(name=name) for name in runtime.INPUTS],
+            get_outputs=lambda: [SimpleNamespace(name=name) for name in runtime.OUTPUTS],
+            get_modelmeta=lambda: SimpleNamespace(custom_metadata_map={}),
+        )
+
+
+@pytest.fixture
+def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Liar]:
+    """Return how an ONNX Runtime is put in place that offers these GPUs."""
+
+    def put(*gpus: str, refuses: dict[str, str] | None = None, drops: tuple[str, ...] = ()) -> Liar:
+        liar = Liar(refuses or {}, set(drops))
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*gpus, CPU])
+        monkeypatch.setattr(onnxruntime, "InferenceSession", liar)
+        return liar
+
+    return put
+
+
+def test_a_real_session_tells_what_it_uses(tiny_bundle: Bundle) -> None:
+    """The facts are those of ONNX Runtime itself."""
+    facts = open_session(tiny_bundle.model_path, ProviderSettings((CPU,))).provider
+    assert facts.used == (CPU,)
+    assert facts.available == tuple(onnxruntime.get_available_providers())
+    assert facts.device == "cpu"
+    assert facts.reason is not None
+
+
+def test_path_and_bytes_are_the_same_model(tiny_bundle: Bundle) -> None:
+    """A model from bytes answers like the one from its file."""
+    detail = np.full((1, 4, 32, 64), 0.5, np.float32)
+    overview = np.full((1, 4, 128, 256), 0.1, np.float32)
+    settings = ProviderSettings((CPU,), threads=1)
+    sources = (tiny_bundle.model_path, tiny_bundle.model_path.read_bytes())
+    first, second = (open_session(source, settings).run(detail, overview) for source in sources)
+    assert len(first) == len(runtime.OUTPUTS)
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_batches_of_the_two_inputs_are_independent(tiny_bundle: Bundle) -> None:
+    """Three strips of the detail go with one overview."""
+    session = open_session(tiny_bundle.model_path, ProviderSettings((CPU,)))
+    detail = np.zeros((3, 4, 32, 64), np.float32)
+    maps = session.run(detail, np.zeros((1, 4, 128, 256), np.float32))
+    assert [len(array) for array in maps] == [3, 3, 1, 1, 1]
+
+
+def test_every_gpu_that_is_offered_is_wished_for(offer: Callable[..., Liar]) -> None:
+    """By default the GPUs come in the order of preference, and the CPU last."""
+    liar = offer(*reversed(GPUS))
+    facts = open_session(b"", ProviderSettings()).provider
+    assert facts.requested == (*GPUS, CPU) == tuple(liar.created[0])
+    assert (facts.device, facts.reason) == ("gpu", None)
+
+
+def test_a_gpu_dropped_in_silence_is_reported(offer: Callable[..., Liar]) -> None:
+    """Where ONNX Runtime goes on with the CPU without a word, the facts say so."""
+    offer(CUDA, drops=(CUDA,))
+    facts = open_session(b"", ProviderSettings()).provider
+    assert (facts.used, facts.device) == ((CPU,), "cpu")
+    assert "offers CUDAExecutionProvider but dropped it" in str(facts.reason)
+
+
+def test_a_gpu_that_refuses_is_left_out_with_its_words(offer: Callable[..., Liar]) -> None:
+    """The first line of each refusal is kept, and the next provider is tried."""
+    liar = offer(TENSORRT, CUDA, refuses={TENSORRT: "no libnvinfer", CUDA: "driver too old"})
+    facts = open_session(b"", ProviderSettings()).provider
+    assert liar.created == [[TENSORRT, CUDA, CPU], [CUDA, CPU], [CPU]]
+    assert "no libnvinfer" in str(facts.reason)
+    assert "driver too old" in str(facts.reason)
+    assert "trace" not in str(facts.reason)
+
+
+def test_second_best_gpu_is_a_gpu(offer: Callable[..., Liar]) -> None:
+    """Where TensorRT refuses and CUDA starts, a GPU is used."""
+    offer(TENSORRT, CUDA, refuses={TENSORRT: "no libnvinfer"})
+    facts = open_session(b"", ProviderSettings(require_gpu=True)).provider
+    assert (facts.used, facts.device, facts.reason) == ((CUDA, CPU), "gpu", None)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "providers", "words"),
+    [
+        ((), None, "offers no GPU"),
+        ((CUDA,), (CPU,), "not requested"),
+        ((), (CUDA, CPU), "does not offer CUDAExecutionProvider"),
+    ],
+)
+def test_reason_for_the_cpu(
+    offer: Callable[..., Liar],
+    gpus: tuple[str, ...],
+    providers: tuple[str, ...] | None,
+    words: str,
+) -> None:
+    """Not offered, not requested and not installed are told apart."""
+    offer(*gpus)
+    assert words in str(open_session(b"", ProviderSettings(providers)).provider.reason)
+
+
+def test_a_required_gpu_is_required(offer: Callable[..., Liar]) -> None:
+    """With require_gpu a dropped GPU is an error that says why."""
+    offer(CUDA, drops=(CUDA,))
+    with pytest.raises(ProviderError, match="dropped it"):
+        open_session(b"", ProviderSettings(require_gpu=True))
+
+
+def test_unknown_provider_is_an_error(tiny_bundle: Bundle) -> None:
+    """A provider that ONNX Runtime does not know is no reason to take another."""
+    with pytest.raises(ConfigError, match="CudaProvider"):
+        open_session(tiny_bundle.model_path, ProviderSettings(("CudaProvider",)))
+
+
+def test_impossible_settings_are_refused() -> None:
+    """No threads and an empty list of providers are no settings."""
+    with pytest.raises(ValueError, match="0 threads"):
+        ProviderSettings(threads=0)
+    with pytest.raises(ValueError, match="empty"):
+        ProviderSettings(())
+
+
+def test_what_is_no_model_is_refused() -> None:
+    """Bytes that are no ONNX model are an error of the bundle."""
+    with pytest.raises(BundleError, match="model: found"):
+        open_session(b"no model", ProviderSettings((CPU,)))
+
+
+def test_another_model_is_refused() -> None:
+    """A sound ONNX model with other inputs is no model of this kind."""
+    onnx = pytest.importorskip("onnx", reason="the extra [train] is not installed")
+    kind = onnx.TensorProto.FLOAT
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Neg", ["x"], ["y"])],
+        "other",
+        [value("x", kind, [1])],
+        [value("y", kind, [1])],
+    )
+    opset = [onnx.helper.make_opsetid("", 17)]
+    model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8)
+    with pytest.raises(BundleError, match=r"inputs \['x'\]"):
+        open_session(model.SerializeToString(), ProviderSettings((CPU,)))
+
+
+def test_a_failed_run_names_the_provider(tiny_bundle: Bundle) -> None:
+    """An input that the model cannot take is an error, not a result."""
+    session = open_session(tiny_bundle.model_path, ProviderSettings((CPU,)))
+    detail, overview = np.zeros((1, 3, 32, 64), np.float32), np.zeros((1, 3, 128, 64), np.float32)
+    with pytest.raises(ProviderError, match=CPU):
+        session.run(detail, overview)
+
+
+def test_the_two_cards_must_agree(
+    tiny_bundle: Bundle, make_model: Callable[[Card | None], bytes]
+) -> None:
+    """A card beside the model that says something else than the one inside is refused."""
+    card, folder = tiny_bundle.card, tiny_bundle.folder
+    session = open_session(tiny_bundle.model_path, ProviderSettings((CPU,)))
+    check_card(session, card, folder)
+    with pytest.raises(BundleError, match="thresholds"):
+        other = dataclasses.replace(card.thresholds, structure=0.9)
+        check_card(session, dataclasses.replace(card, thresholds=other), folder)
+    bare = open_session(make_model(None), ProviderSettings((CPU,)))
+    with pytest.raises(BundleError, match="without 'nii.card'"):
+        check_card(bare, card, folder)

@@ -1,0 +1,241 @@
+"""Tests of :mod:`nii.cli`: exit codes, files and messages, mostly as a user gets them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from nii import cli, formats
+from nii.bundle import write_bundle
+from nii.errors import BundleError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def tiny() -> ModuleType:
+    """Return the module that builds the tiny model and its scans."""
+    path = ROOT / "tests" / "infer" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("tiny_model_for_cli", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a real, tiny bundle."""
+    card = tiny.tiny_card()
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    return write_bundle(folder, card, tiny.tiny_model(card), {}).folder
+
+
+@pytest.fixture
+def scans(tiny: ModuleType, tmp_path: Path) -> Path:
+    """Return a folder with two good scans, one under a hostile name."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    formats.write(tiny.tiny_scan(), folder / "plain.tiff")
+    formats.write(tiny.tiny_scan(()), folder / "<img src=x onerror=alert(1)> \x1b[31m&.png")
+    return folder
+
+
+@pytest.fixture
+def run() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return how nii is called as a program, without a terminal."""
+
+    def call(*words: object) -> subprocess.CompletedProcess[str]:
+        environment = {k: v for k, v in os.environ.items() if k != cli.BUNDLE_VARIABLE}
+        environment |= {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+        command = [sys.executable, "-m", "nii.cli", *map(str, words)]
+        return subprocess.run(  # noqa: S603 - our own program
+            command, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    return call
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_all_good_is_zero(run: Run, scans: Path, bundle: Path, tmp_path: Path) -> None:
+    """Good scans, one under a hostile name: code 0, all files, and no control character."""
+    out = tmp_path / "out"
+    answer = run("inspect", scans, "--out", out, "--bundle", bundle)
+    assert answer.returncode == 0, answer.stderr
+    assert (out / "index.html").is_file()
+    assert len(list(out.glob("*.inspection.json"))) == 2
+    assert len(list(out.glob("*.overlay.png"))) == 2
+    assert "2 inspected, 0 failed" in answer.stdout
+    assert "ran on CPUExecutionProvider" in answer.stdout
+    assert "\x1b" not in answer.stdout + answer.stderr
+    assert "<img" not in (out / "index.html").read_text("utf-8")
+
+
+def test_a_bad_file_among_good_ones_is_one(
+    run: Run, scans: Path, bundle: Path, tmp_path: Path
+) -> None:
+    """A broken file: code 1, its reason on the error stream and in the report, the others done."""
+    (scans / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    out = tmp_path / "out"
+    answer = run("inspect", scans, "--out", out, "--bundle", bundle, "--quiet")
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert answer.stderr.count("\n") == 1
+    assert "broken.png" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert len(list(out.glob("*.inspection.json"))) == 2
+    assert "broken.png" in (out / "index.html").read_text("utf-8")
+
+
+def test_wrong_usage_is_two(run: Run, bundle: Path, tmp_path: Path) -> None:
+    """An unknown flag from outside: code 2 and one message."""
+    answer = run("inspect", tmp_path, "--out", tmp_path / "o", "--bundle", bundle, "--verbos")
+    assert answer.returncode == 2
+    assert "--verbos" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), ""),
+        (("bogus",), "bogus"),
+        (("inspect", "x.tiff"), "--out"),
+        (("inspect", "{tmp}/absent.tiff", "--out", "{tmp}/o"), "absent.tiff"),
+        (("inspect", "{tmp}", "--out", "{tmp}/o"), "no scan"),
+        (("inspect", "{tmp}", "--out", "{tmp}/o", "--threads", "0"), "threads"),
+        (("simulate", "--out", "{tmp}/o", "--threats", "2"), "threats"),
+        (("bundle", "repair", "{tmp}"), "repair"),
+        (("train", "{tmp}/absent.toml"), "absent.toml"),
+    ],
+)
+def test_usage_errors_are_two(
+    words: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every mistake in the call is code 2, with the thing that is wrong in the message."""
+    assert cli.main([word.format(tmp=tmp_path) for word in words]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_help_and_version_are_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    """Help exists for every command, with an example; the version is that of the package."""
+    import nii
+
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == nii.__version__
+    for command in cli.COMMANDS:
+        name = str(getattr(command, "__name__", ""))
+        assert cli.main([name, "--help"]) == 0
+        assert f"Example: nii {name}" in capsys.readouterr().out
+
+
+def test_bundle_verify(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sound bundle is 0; one altered byte is 1, with a message that says so."""
+    assert cli.main(["bundle", "verify", str(bundle)]) == 0
+    assert "tiny 1 is intact" in capsys.readouterr().out
+    altered = tmp_path / "altered"
+    altered.mkdir()
+    for file in bundle.iterdir():
+        (altered / file.name).write_bytes(file.read_bytes())
+    model = altered / "model.onnx"
+    model.write_bytes(model.read_bytes() + b"\0")
+    assert cli.main(["bundle", "verify", str(altered)]) == 1
+    assert "SHA-256" in capsys.readouterr().err
+
+
+def test_a_required_gpu_that_is_absent_is_one(
+    scans: Path,
+    bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With --require-gpu nothing runs on the CPU in silence."""
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    words = ["inspect", str(scans), "--out", str(tmp_path / "o"), "--bundle", str(bundle)]
+    assert cli.main([*words, "--require-gpu"]) == 1
+    assert "offers no GPU" in capsys.readouterr().err
+
+
+def test_the_shipped_bundle_is_the_default(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The only shipped bundle is taken, the variable goes before it, and two are no choice."""
+    monkeypatch.delenv(cli.BUNDLE_VARIABLE, raising=False)
+    monkeypatch.setattr(cli, "MODELS_DIR", bundle.parent)
+    assert cli._bundle(None) == bundle
+    assert cli._bundle(tmp_path) == tmp_path
+    monkeypatch.setenv(cli.BUNDLE_VARIABLE, str(tmp_path / "named"))
+    assert cli._bundle(None) == tmp_path / "named"
+    monkeypatch.delenv(cli.BUNDLE_VARIABLE)
+    monkeypatch.setattr(cli, "MODELS_DIR", tmp_path)
+    with pytest.raises(cli.ConfigError, match="none in"):
+        cli._bundle(None)
+
+
+def _raise(error: BaseException) -> Callable[..., int]:
+    def command() -> int:
+        """Fail."""
+        raise error
+
+    command.__name__ = "fail"
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (BundleError("b", found="f", expected="e", remedy="Do r."), 1, "b: found f; expected e."),
+        (cli.ConfigError("c", found="f", expected="e", remedy="Do r."), 2, "Do r."),
+        (ModuleNotFoundError("no", name="torch.nn"), 1, "training needs: pip install 'nii[train]'"),
+        (ModuleNotFoundError("no", name="uvicorn"), 1, "the web app needs: pip install"),
+        (PermissionError(13, "denied", "/x"), 1, "access rights"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_errors_become_codes_and_one_message(
+    error: BaseException,
+    code: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What a user can act upon is one message, never a trace."""
+    monkeypatch.setattr(cli, "COMMANDS", (_raise(error),))
+    assert cli.main(["fail"]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing module that no extra brings keeps its trace."""
+    monkeypatch.setattr(cli, "COMMANDS", (_raise(ModuleNotFoundError("no", name="nii.absent")),))
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(["fail"])
+
+
+def test_simulate_makes_labelled_scans_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One scan with its label; the second call makes nothing anew."""
+    out = tmp_path / "made"
+    words = ["simulate", "--out", str(out), "--count", "1", "--seed", "3", "--preset", "linac_6"]
+    assert cli.main(words) == 0
+    (scan,) = formats.find([out / "scans"])
+    before = scan[0].stat().st_mtime_ns
+    labels = json.loads((out / "annotations.json").read_text("utf-8"))
+    assert len(labels["images"]) == 1
+    assert cli.main(words) == 0
+    assert scan[0].stat().st_mtime_ns == before
+    assert "annotations.json" in capsys.readouterr().out

@@ -1,0 +1,78 @@
+"""The feed: a resumed epoch sees the rest of the same batches, and a dead worker is an error."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch, which is not installed")
+
+from torch.utils.data import DataLoader, Dataset
+
+from nii.errors import NiiError
+from nii.train.config import TrainConfig
+from nii.train.device import choose
+from nii.train.feed import after, feed, guarded
+from nii.train.run import Run
+
+
+class _Numbers(Dataset[int]):
+    """The numbers 0 to 9; one of them may end the process that asks for it."""
+
+    def __init__(self, deadly: int = -1) -> None:
+        self._deadly = deadly
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, index: int) -> int:
+        if index == self._deadly:
+            os._exit(3)
+        return index
+
+
+def _loader(deadly: int = -1, workers: int = 0) -> DataLoader[int]:
+    generator = torch.Generator().manual_seed(5)
+    return DataLoader(
+        _Numbers(deadly), batch_size=3, shuffle=True, generator=generator, num_workers=workers
+    )
+
+
+@pytest.mark.parametrize("skip", [0, 1, 3, 4])
+def test_skipping_gives_the_rest_of_the_same_order(skip: int) -> None:
+    """Batches after the skipped ones are those of the whole epoch."""
+    whole = [batch.tolist() for batch in after(_loader(), 0)]
+    assert [batch.tolist() for batch in after(_loader(), skip)] == whole[skip:]
+    assert sorted(number for batch in whole for number in batch) == list(range(10))
+
+
+def test_a_dead_worker_is_a_clear_error() -> None:
+    """The run does not wait for ever, and the message says what to try."""
+    with pytest.raises(NiiError, match="workers = 0"):
+        list(guarded(_loader(deadly=0, workers=1)))
+
+
+class _Torn(_Numbers):
+    """Numbers that cannot be read."""
+
+    def __getitem__(self, index: int) -> int:
+        msg = "the scan is torn"
+        raise RuntimeError(msg)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_in_a_scan_keeps_its_own_words(workers: int) -> None:
+    """Only the death of a worker is translated."""
+    with pytest.raises(RuntimeError, match="torn"):
+        list(guarded(DataLoader(_Torn(), num_workers=workers)))
+
+
+def test_the_feed_ends_at_the_limit(config: TrainConfig) -> None:
+    """Two epochs of two batches each are four batches."""
+    run = Run(config, choose(config))
+    count = 0
+    for _, batches_per_epoch in feed(config, run):
+        run.advance(batches_per_epoch)
+        count += 1
+    assert count == 4

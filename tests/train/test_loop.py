@@ -1,0 +1,141 @@
+"""The loop: it resumes exactly, stops when asked, and gives up only when it must."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch, which is not installed")
+
+from nii.errors import ConfigError, NiiError
+from nii.train import loop
+from nii.train.checkpoint import BEST, LAST, load
+from nii.train.config import TrainConfig
+from nii.train.loop import METRICS_FILE, MOST_BAD_STEPS, Progress, train
+from nii.train.run import Run
+
+
+def _until(step: int, act: Callable[[], None]) -> Callable[[Progress], None]:
+    def look(progress: Progress) -> None:
+        if progress.step == step:
+            act()
+
+    return look
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def _terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_finished_run_leaves_checkpoints_and_a_record(finished_run: Path) -> None:
+    """Both checkpoints are there, and every line of the record is JSON with its event."""
+    assert load(finished_run / LAST).meta.step == 4
+    assert load(finished_run / BEST).meta.thresholds
+    lines = _lines(finished_run)
+    assert [line["event"] for line in lines] == ["start", *["step"] * 4, "validation", "finished"]
+    assert lines[0]["compute"]
+    assert {"total", "threat_heat"} <= lines[1]["loss"].keys()
+
+
+@pytest.mark.parametrize("stop_at", [2, 3])
+def test_a_resumed_run_equals_one_that_was_not_stopped(
+    config: TrainConfig, finished_run: Path, stop_at: int
+) -> None:
+    """Stopping at an epoch's end or within one and going on gives the same losses and weights."""
+    config = replace(config, model=load(finished_run).meta.config.model)
+    first = train(config, on_progress=_until(stop_at, _interrupt))
+    assert (first.status, first.step) == ("interrupted", stop_at)
+    second = train(config, resume=True)
+    assert (second.status, second.step) == ("finished", 4)
+    whole, parts = (_losses(folder) for folder in (finished_run, config.folder))
+    assert parts == pytest.approx(whole, abs=1e-6)
+    expected, found = (load(folder / LAST).average for folder in (finished_run, config.folder))
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_sigterm_ends_a_run_in_order(config: TrainConfig) -> None:
+    """The step is completed, a checkpoint is written, and the old handler is back."""
+    before = signal.getsignal(signal.SIGTERM)
+    result = train(config, on_progress=_until(1, _terminate))
+    assert (result.status, result.step) == ("interrupted", 1)
+    assert load(config.folder).meta.step == 1
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_loss_that_stays_without_a_number_ends_the_run(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After twenty such steps in a row the error says what to try."""
+    monkeypatch.setattr(Run, "learn", lambda *_: None)
+    with pytest.raises(NiiError, match=f"{MOST_BAD_STEPS} steps in a row"):
+        train(replace(config, epochs=99))
+
+
+def test_a_few_such_steps_are_skipped_and_counted(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run goes on and reports how many there were."""
+    real, calls = Run.learn, iter([False, True, True, True])
+    monkeypatch.setattr(Run, "learn", lambda *args: real(*args) if next(calls) else None)
+    result = train(config)
+    assert (result.status, result.skipped_steps, result.step) == ("finished", 1, 3)
+
+
+def test_time_ends_a_run_too(config: TrainConfig) -> None:
+    """With a clock that runs 20 s a look, a minute is over after a few steps."""
+    now = iter(range(0, 10_000, 20))
+    config = replace(config, epochs=None, max_minutes=1.0)
+    result = train(config, clock=lambda: float(next(now)))
+    assert result.status == "finished"
+    assert result.elapsed_s >= 60
+    assert 1 <= result.step <= 3
+
+
+def test_a_run_is_never_overwritten(finished_run: Path, config: TrainConfig) -> None:
+    """Starting where a run is, and resuming where none is, are errors with the way out."""
+    with pytest.raises(ConfigError, match="Resume it"):
+        train(replace(config, out=finished_run))
+    with pytest.raises(ConfigError, match="a run to resume"):
+        train(config, resume=True)
+
+
+def test_other_settings_cannot_be_resumed(finished_run: Path, config: TrainConfig) -> None:
+    """The error names the setting."""
+    with pytest.raises(ConfigError, match="batch_scans"):
+        train(replace(config, out=finished_run, batch_scans=1), resume=True)
+
+
+def test_the_first_request_to_stop_is_collected_and_the_second_acts() -> None:
+    """Who presses Ctrl-C twice does not wait for the step."""
+    with loop.stop_requests() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop == ["SIGINT"]
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_workers_prepare_the_same_batches(config: TrainConfig, finished_run: Path) -> None:
+    """A run with a worker process has the losses of one without."""
+    config = replace(config, workers=1, model=load(finished_run).meta.config.model)
+    train(config, on_progress=_until(2, _interrupt))
+    assert _losses(config.folder) == pytest.approx(_losses(finished_run)[:2], abs=1e-6)
+
+
+def _losses(folder: Path) -> list[float]:
+    return [line["loss"]["total"] for line in _lines(folder) if line["event"] == "step"]
+
+
+def _lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / METRICS_FILE).read_text("utf-8").splitlines()]

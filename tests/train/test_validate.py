@@ -1,0 +1,100 @@
+"""Validation: thresholds keep their promise, and a perfect detector is measured as one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("torch", reason="training needs torch, which is not installed")
+
+from torch import nn
+
+from nii.detections import Detections
+from nii.evaluate.match import JudgedScan, Truth, judge
+from nii.train.card import draft_card
+from nii.train.config import DataConfig, TrainConfig
+from nii.train.device import choose
+from nii.train.run import Run
+from nii.train.validate import (
+    LOOK_SHARE,
+    SEARCH_SHARE,
+    _limits,
+    measure,
+    suggest_thresholds,
+    validate,
+)
+
+_CONFIG = TrainConfig(
+    name="x",
+    train=DataConfig(count=1, seed=0),
+    validation=DataConfig(count=1, seed=1),
+    threats=("firearm", "brick"),
+)
+_CARD = draft_card(_CONFIG)
+_IDS = (*_CARD.structure_ids, *_CARD.threat_ids)
+
+
+def _found(scores: list[float], class_ids: list[int]) -> Detections:
+    boxes = np.asarray([[10 * i, 0, 10 * i + 8, 8] for i in range(len(scores))], np.float32)
+    return Detections(
+        boxes.reshape(-1, 4), np.asarray(scores, np.float32), np.asarray(class_ids, np.int64)
+    )
+
+
+def _benign(firearm: float, brick: float) -> JudgedScan:
+    found = _found([firearm, brick], list(_CARD.threat_ids))
+    return judge("benign", found, Truth.of(Detections.empty()), _IDS)
+
+
+@given(st.integers(1, 300), st.integers(0, 2**31), st.sampled_from([LOOK_SHARE, SEARCH_SHARE]))
+def test_thresholds_let_no_more_benign_scans_alarm_than_promised(
+    count: int, seed: int, share: float
+) -> None:
+    """Over all classes together, however the scores lie and however many are equal."""
+    tops = np.random.default_rng(seed).choice(np.linspace(0, 1, 40), (count, 3))
+    assert (tops >= _limits(tops, share, 0.05)).any(axis=1).sum() <= share * count
+
+
+def test_many_benign_scans_use_most_of_the_share() -> None:
+    """With 1000 scans nearly 5 % alarm, not far fewer."""
+    tops = np.random.default_rng(0).uniform(0.06, 1, (1000, 2))
+    alarmed = (tops >= _limits(tops, LOOK_SHARE, 0.05)).any(axis=1).mean()
+    assert alarmed == pytest.approx(0.05, abs=0.004)
+
+
+def test_thresholds_lie_just_above_the_false_alarms() -> None:
+    """With few scans the highest score of each class decides, and the basis says how many."""
+    limits = suggest_thresholds([_benign(0.3, 0.0), _benign(0.2, 0.6)], _CARD, "of x")
+    assert limits.look == pytest.approx({"firearm": 0.3, "brick": 0.6}, abs=1e-6)
+    assert limits.look["firearm"] > np.float32(0.3)
+    assert "2 benign scans of x" in limits.basis
+    assert "too few" in limits.basis
+
+
+def test_without_a_benign_scan_thresholds_are_an_assumption() -> None:
+    """The basis says so; nothing is made up from scans with threats."""
+    truth = _found([1.0], [_CARD.threat_ids[0]])
+    guilty = judge("guilty", _found([0.9], [_CARD.threat_ids[1]]), Truth.of(truth), _IDS)
+    assert "assumption" in suggest_thresholds([guilty], _CARD, "").basis
+
+
+def test_a_perfect_detector_is_measured_as_one() -> None:
+    """AP50 and P_d are 1; a class without truth has none."""
+    truth = _found([1.0, 1.0], [_CARD.structure_ids[0], _CARD.threat_ids[0]])
+    metrics = measure([judge("a", truth, Truth.of(truth), _IDS)], ("vehicle",), _CARD.threats)
+    assert metrics["ap50_structures"] == pytest.approx(1)
+    assert metrics["ap50_threats"] == pytest.approx(1)
+    assert metrics["p_d_at_1_false_alarm_per_scan"] == 1
+    assert metrics["ap50_brick"] is None
+
+
+def test_validation_leaves_the_network_as_it_was(config: TrainConfig) -> None:
+    """It counts the scans it may see and puts the network back into training mode."""
+    network: nn.Module = Run(config, choose(config)).network
+    network.train()
+    checked = validate(network, config)
+    assert network.training
+    assert checked.metrics["scans"] == 4
+    assert set(checked.thresholds.look) == set(config.threats)
