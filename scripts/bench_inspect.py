@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Compare a whole inspection (file in, JSON and PNG out) with the bare run of the model.
 
 Not counted: the start of Python and of the model, the report's HTML. Usage:
@@ -108,5 +107,6 @@ if __name__ == "__main__":
     words = sys.argv[1:]
     if not words:
         raise SystemExit(__doc__)
-    count = int(words[1]) if len(words) > 1 else 7
-    raise SystemExit(main(Path(words[0]), count, int(words[2]) if len(words) > 2 else None))
+    numbers = [int(word) for word in words[1:]]
+    repetitions, threads = (numbers + [7, 0][len(numbers) :])[:2]
+    raise SystemExit(main(Path(words[0]), repetitions, threads or None))

@@ -2,7 +2,7 @@
 
     python scripts/release_models.py --scans 2000 --minutes 300
 
-Every part goes on where an earlier call stopped: scans that are there are kept, training resumes
+What is not given is as ``configs/compact_simulated.toml`` says. Every part goes on where an earlier call stopped: scans that are there are kept, training resumes
 from its last checkpoint. With ``--call-minutes`` a call ends in time, and the next one goes on.
 """
 
@@ -37,9 +37,11 @@ def main(arguments: list[str]) -> int:
     config = read_config(CONFIG)
     config = replace(
         config,
-        train=replace(config.train, count=options.scans),
-        validation=replace(config.validation, count=options.validation_scans),
-        max_minutes=options.minutes,
+        train=replace(config.train, count=options.scans or config.train.count),
+        validation=replace(
+            config.validation, count=options.validation_scans or config.validation.count
+        ),
+        max_minutes=options.minutes or config.max_minutes,
         out=options.folder / "run",
     )
     test = replace(config.validation, seed=config.validation.seed + TEST_SEED_STEP)
@@ -55,8 +57,7 @@ def main(arguments: list[str]) -> int:
         return 3
 
     network, _ = trained(pooled.folder)
-    everything = replace(pooled, validation_scans=options.validation_scans)
-    checked = validate(network, everything)
+    checked = validate(network, replace(pooled, validation_scans=pooled.validation.count))
     print("thresholds from", checked.thresholds.basis)
     bundle = export(
         pooled.folder,
@@ -110,9 +111,9 @@ def counter(name: str) -> Callable[[int, int], None]:
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Return the options of a call."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--scans", type=int, default=2000, help="scans to learn from")
-    parser.add_argument("--validation-scans", type=int, default=300, help="as many test scans too")
-    parser.add_argument("--minutes", type=float, default=300.0, help="training, all calls together")
+    parser.add_argument("--scans", type=int, help="scans to learn from; as configured")
+    parser.add_argument("--validation-scans", type=int, help="and as many test scans")
+    parser.add_argument("--minutes", type=float, help="training, all calls together")
     parser.add_argument("--call-minutes", type=float, help="training in this call")
     parser.add_argument("--workers", type=int, default=2, help="processes that simulate")
     parser.add_argument("--folder", type=Path, default=Path("runs/release"), help="scans and run")

@@ -15,7 +15,7 @@ import pytest
 
 from nii import cli, formats
 from nii.bundle import write_bundle
-from nii.errors import BundleError
+from nii.errors import BundleError, ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -181,7 +181,7 @@ def test_the_shipped_bundle_is_the_default(
     assert cli._bundle(None) == tmp_path / "named"
     monkeypatch.delenv(cli.BUNDLE_VARIABLE)
     monkeypatch.setattr(cli, "MODELS_DIR", tmp_path)
-    with pytest.raises(cli.ConfigError, match="none in"):
+    with pytest.raises(ConfigError, match="none in"):
         cli._bundle(None)
 
 
@@ -198,7 +198,7 @@ def _raise(error: BaseException) -> Callable[..., int]:
     ("error", "code", "message"),
     [
         (BundleError("b", found="f", expected="e", remedy="Do r."), 1, "b: found f; expected e."),
-        (cli.ConfigError("c", found="f", expected="e", remedy="Do r."), 2, "Do r."),
+        (ConfigError("c", found="f", expected="e", remedy="Do r."), 2, "Do r."),
         (ModuleNotFoundError("no", name="torch.nn"), 1, "training needs: pip install 'nii[train]'"),
         (ModuleNotFoundError("no", name="uvicorn"), 1, "the web app needs: pip install"),
         (PermissionError(13, "denied", "/x"), 1, "access rights"),

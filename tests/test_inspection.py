@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,7 +24,7 @@ from nii.inspection import (
     ScanFacts,
     Structure,
 )
-from nii.provenance import Provenance, SourceFile
+from nii.provenance import Provenance, SourceFile, sha256_of_bytes
 from nii.scan import Grey, Scan
 
 NOW = "2026-11-22T12:00:00+00:00"
@@ -33,7 +36,7 @@ corners = st.tuples(positive, positive, positive, positive)
 scans = st.builds(
     ScanFacts,
     files=lists_of_words,
-    sha256=st.none() | words,
+    sha256=st.none() | st.binary(max_size=4).map(sha256_of_bytes),
     energies=st.integers(1, 2),
     height=st.integers(1, 9999),
     width=st.integers(1, 9999),
@@ -96,6 +99,26 @@ def inspections(draw: st.DrawFn) -> Inspection:
 def test_round_trip_through_json_text(inspection: Inspection) -> None:
     """An inspection written as JSON text comes back equal."""
     assert Inspection.from_json(json.loads(json.dumps(inspection.to_json()))) == inspection
+
+
+def schema() -> dict[str, Any]:
+    """Return the published description of the JSON form."""
+    description: dict[str, Any] = json.loads(
+        files("nii").joinpath("inspection.schema.json").read_text("utf-8")
+    )
+    return description
+
+
+@given(inspections())
+def test_json_fits_the_published_schema(inspection: Inspection) -> None:
+    """What is written is what inspection.schema.json describes, and nothing beyond it."""
+    validator = jsonschema.Draft202012Validator(schema())
+    data = json.loads(json.dumps(inspection.to_json()))
+    validator.validate(data)
+    for broken in (data | {"verdict": "guilty"}, data | {"level": "maybe"}, data | {"regions": 3}):
+        assert not validator.is_valid(broken)
+    for key in data:
+        assert not validator.is_valid({name: data[name] for name in data if name != key}), key
 
 
 @given(inspections(), st.sampled_from(Level))

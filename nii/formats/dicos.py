@@ -94,11 +94,15 @@ class _Object:
 
     path: Path
     dataset: Dataset
+    scan_uid: str
+    syntax: UID
+    packed: bytes
     kind: str
     kilovolts: float
     instance: int
     rows: int
     columns: int
+    bits_allocated: int
     bits_stored: int
     photometric: str
     intent: str
@@ -219,11 +223,15 @@ def _object(path: Path, limits: Limits) -> _Object:
         found = _Object(
             path=path,
             dataset=dataset,
+            scan_uid=str(dataset.get("StudyInstanceUID", "")),
+            syntax=UID(str(dataset.file_meta.TransferSyntaxUID)),
+            packed=bytes(dataset.get("PixelData") or b""),
             kind=next((value for value in types if value in _ENERGY_KINDS), "/".join(types[1:])),
             kilovolts=float(dataset.get("KVP") or 0),
             instance=int(dataset.get("InstanceNumber") or 0),
             rows=int(dataset.get("Rows") or 0),
             columns=int(dataset.get("Columns") or 0),
+            bits_allocated=int(dataset.get("BitsAllocated") or 0),
             bits_stored=int(dataset.get("BitsStored") or 0),
             photometric=str(dataset.get("PhotometricInterpretation", "")),
             intent=str(dataset.get("PresentationIntentType", "")),
@@ -248,9 +256,9 @@ def _check(item: _Object) -> None:
     if "PixelData" not in item.dataset:
         found = f"no pixel data (SOP class {UID(str(get('SOPClassUID', ''))).name or 'missing'})"
         raise _unfit(path, found, "a DX image")
-    allocated = int(get("BitsAllocated") or 0)
-    if allocated not in {8, 16} or not allocated // 2 < item.bits_stored <= allocated:
-        raise _unfit(path, f"{item.bits_stored} of {allocated} bits", "16 bits, or 8")
+    bits = item.bits_allocated
+    if bits not in {8, 16} or not bits // 2 < item.bits_stored <= bits:
+        raise _unfit(path, f"{item.bits_stored} of {bits} bits", "16 bits, or 8")
     depth = (int(get("SamplesPerPixel") or 1), int(get("PixelRepresentation") or 0))
     frames = int(get("NumberOfFrames") or 1)
     if depth != (1, 0) or frames != 1 or not item.photometric.startswith("MONOCHROME"):
@@ -274,7 +282,7 @@ def _of_energy(objects: list[_Object]) -> tuple[list[_Object], tuple[str, ...]]:
 def _ordered(objects: list[_Object]) -> tuple[list[_Object], tuple[str, ...]]:
     """Sort by falling energy and refuse objects that do not belong together."""
     first = objects[0]
-    uids = {str(item.dataset.get("StudyInstanceUID", "")) for item in objects}
+    uids = {item.scan_uid for item in objects}
     kinds = sorted(item.kind for item in objects)
     if len(uids) > 1:
         raise _unfit(first.path, f"{len(uids)} Scan Instance UIDs", "one scan")
@@ -322,17 +330,15 @@ def _transmission(
 
 def _levels(item: _Object) -> Shaped[np.ndarray, "height width"]:
     """Return the stored grey levels."""
-    dataset, syntax = item.dataset, item.dataset.file_meta.TransferSyntaxUID
-    data = dataset["PixelData"].value
-    packed = len(data) if isinstance(data, bytes) else 0
-    size = item.rows * item.columns * (dataset.BitsAllocated // 8)
+    packed, syntax = len(item.packed), item.syntax
+    size = item.rows * item.columns * (item.bits_allocated // 8)
     ratio = (_RLE_MOST if syntax == RLELossless else size) if syntax.is_compressed else 1
     if packed * ratio < size:
         raise broken(item.path, "DICOS pixels", f"{packed} bytes of {size}")
     if not syntax.is_compressed:
         order = ">" if syntax == ExplicitVRBigEndian else "<"
-        dtype = np.dtype(f"{order}u{dataset.BitsAllocated // 8}")
-        return np.frombuffer(data, dtype, item.rows * item.columns).reshape(item.shape)
+        dtype = np.dtype(f"{order}u{item.bits_allocated // 8}")
+        return np.frombuffer(item.packed, dtype, item.rows * item.columns).reshape(item.shape)
     with decoding(item.path, f"DICOS pixels in {syntax.name}"):
         decoder = get_decoder(syntax)
         if not decoder.is_available:
@@ -342,7 +348,7 @@ def _levels(item: _Object) -> Shaped[np.ndarray, "height width"]:
                 "a transfer syntax without compression, or RLE Lossless",
                 "Convert with dcmdjpeg or gdcmconv --raw, or install the package python-gdcm.",
             )
-        levels = np.asarray(decoder.as_array(dataset, raw=True)[0])
+        levels = np.asarray(decoder.as_array(item.dataset, raw=True)[0])
     if levels.shape != item.shape or levels.dtype.kind != "u":
         raise broken(item.path, "DICOS pixels", f"{levels.dtype}{list(levels.shape)}")
     return levels

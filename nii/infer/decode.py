@@ -22,6 +22,10 @@ _EDGE_SEARCH = 0.12
 of the distances seen in validation."""
 _MIN_SIDE_CELLS = 2.0
 """Structures narrower than this many cells of the map are noise: a container is 30 or more."""
+_TIE = 1e-5
+"""Difference below which two scores are the same. Two ways to compute a map differ by 1e-7 or so
+(measured); without this, which of two equal neighbours wins would depend on it."""
+_SCORE_DECIMALS = 4
 _STRUCTURE_NMS_IOU = 0.4
 """Overlap from which two structures of one kind are the same: neighbours never overlap so far."""
 
@@ -66,7 +70,7 @@ def decode_threats(maps: OutputMaps, card: Card, frame: Frame) -> Detections:
     """Return the threats: peaks of the heat map, the weaker of two overlapping boxes dropped."""
     stride = card.decode.threat_stride
     channel, row, column = _peaks(maps.threat_heat, card.decode.min_score)
-    scores = maps.threat_heat[channel, row, column]
+    scores = _rounded(maps.threat_heat[channel, row, column])
     order = np.argsort(-scores, kind="stable")[: 4 * card.decode.max_detections]
     channel, row, column, scores = channel[order], row[order], column[order], scores[order]
     distances = maps.threat_ltrb[:, row, column].T
@@ -98,7 +102,7 @@ def _decode_structure(
     _, row, column = _peaks(cv2.GaussianBlur(centre, (5, 5), 0)[None], limit)
     distances = maps.structure_ltrb[4 * index : 4 * index + 4, row, column].T
     coarse = _boxes(row, column, distances, stride) / stride
-    scores = centre[row, column]
+    scores = _rounded(centre[row, column])
     wide = (coarse[:, 2:] - coarse[:, :2] >= _MIN_SIDE_CELLS).all(axis=1)
     coarse, scores = coarse[wide], scores[wide]
     keep = geometry.nms(coarse, scores, _STRUCTURE_NMS_IOU)
@@ -110,7 +114,7 @@ def _decode_structure(
         np.asarray(refined * stride * frame.overview_scale, np.float32), frame.height, frame.width
     )
     good = _with_area(pixels)
-    pixels, scores = pixels[good], scores[good]
+    pixels, scores = pixels[good], _rounded(scores[good])
     keep = geometry.nms(pixels, scores, _STRUCTURE_NMS_IOU)
     return Detections(pixels[keep], scores[keep], np.full(len(keep), class_id, np.int64))
 
@@ -185,11 +189,15 @@ def _peaks(
     for index, plane in enumerate(heat):
         if float(plane.max(initial=0)) < least:
             continue
-        top = (plane >= cv2.dilate(plane, kernel)) & (plane >= least)
+        top = (plane >= cv2.dilate(plane, kernel) - _TIE) & (plane >= least)
         rows, columns = np.nonzero(top)
         found += [(index, int(r), int(c)) for r, c in zip(rows, columns, strict=True)]
     table = np.asarray(found, np.int64).reshape(-1, 3)
     return table[:, 0], table[:, 1], table[:, 2]
+
+
+def _rounded(scores: Float32[np.ndarray, " n"]) -> Float32[np.ndarray, " n"]:
+    return np.round(scores, _SCORE_DECIMALS)
 
 
 def _boxes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -72,5 +73,5 @@ class Detector:
         frame = Frame(model_input.height, model_input.width, model_input.overview_scale)
         found = decode(OutputMaps(*(array[0] for array in maps)), self.card, frame)
         times.append(self._timer())
-        spans = (1e3 * (end - start) for start, end in zip(times[:-1], times[1:], strict=True))
+        spans = (1e3 * (end - start) for start, end in itertools.pairwise(times))
         return found, dict(zip(("preprocess", "run", "decode"), spans, strict=True))

@@ -30,7 +30,8 @@ _OPAQUE = 5e-4
 _OPAQUE_SHARE = 0.02
 """Share of a container that must be opaque to be worth a warning: assumption."""
 _USUAL_ROWS = (400, 2000)
-"""Heights of scans in pixels that models are trained on (700 to 1,100), with a margin: assumption."""
+"""Heights of scans in pixels that models are trained on (700 to 1,100), with a margin:
+assumption."""
 
 
 @runtime_checkable
@@ -165,8 +166,10 @@ def warnings_of(scan: Scan, structures: tuple[Structure, ...], card: Card) -> tu
     texts = (
         (
             display,
-            "This is a display picture whose grey curve is unknown, not the scanner's raw data: "
-            "dense places and materials are judged less well.",
+            (
+                "This is a display picture whose grey curve is unknown, not the scanner's raw "
+                "data: dense places and materials are judged less well."
+            ),
         ),
         (
             single and not display,
@@ -182,8 +185,10 @@ def warnings_of(scan: Scan, structures: tuple[Structure, ...], card: Card) -> tu
         ),
         (
             not low <= scan.height <= high,
-            f"The scan is {scan.height} pixels high; the model knows scans of about {low} to "
-            f"{high}: small objects may be missed.",
+            (
+                f"The scan is {scan.height} pixels high; the model knows scans of about {low} to "
+                f"{high}: small objects may be missed."
+            ),
         ),
         (
             card.thresholds.basis.startswith("assumption"),

@@ -115,7 +115,7 @@ def palette_png(
     rows[0, 1:] = index[0]
     np.subtract(index[1:], index[:-1], out=rows[1:, 1:])
     packer = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
-    data = packer.compress(memoryview(rows).cast("B")) + packer.flush()
+    data = packer.compress(rows.data) + packer.flush()
     head = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     chunks = ((b"IHDR", head), (b"PLTE", palette.tobytes()), (b"IDAT", data), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, content) for name, content in chunks)
@@ -143,7 +143,7 @@ def _draw_container(sheet: _Sheet, part: Structure) -> None:
 def _draw_region(sheet: _Sheet, region: Region) -> Box:
     """Draw one outline and return the box around it."""
     unit, colour = sheet.unit, _LEVELS[region.level]
-    gap = 3 * unit
+    gap = 4 * unit + 1
     x0, y0, x1, y1 = whole(region.box_xyxy)
     box = _inside(sheet, (x0 - gap, y0 - gap, x1 + gap, y1 + gap))
     x0, y0, x1, y1 = box

@@ -79,8 +79,10 @@ def overview_svg(inspection: Inspection, uri: str) -> str:
     width, height = inspection.scan.width, inspection.scan.height
     marks = [(str(r.level), _around(r.box_xyxy), _tag_of(r)) for r in inspection.regions]
     taken = [box for _, box, _ in marks]
-    for part in inspection.containers:
-        marks.append(("container", whole(part.box_xyxy), f"container {part.number}"))
+    marks += [
+        ("container", whole(part.box_xyxy), f"container {part.number}")
+        for part in inspection.containers
+    ]
     font = max(8, width // 105)
     drawn = []
     for kind, box, text in marks:

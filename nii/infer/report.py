@@ -34,6 +34,8 @@ _CLEAR_PX = 1000
 """Longest side of the picture of a scan in which nothing was found."""
 _MOST_CROPS = 24
 """Most crops of one scan; the table lists all regions."""
+_MOST_OPEN = 3
+"""Most failures whose reasons are shown at once."""
 _SHORT = 12
 _ADVICE = {"search": "search", "look": "look", "clear": "nothing found", "failed": "not inspected"}
 
@@ -141,8 +143,9 @@ def _bar(entries: Sequence[Entry], failures: Sequence[Failure]) -> str:
 
 
 def _failed(failures: Sequence[Failure]) -> list[str]:
+    opened = " open" if len(failures) <= _MOST_OPEN else ""
     return [
-        '<details class="scan failed" open><summary><span class="badge">failed</span>'
+        f'<details class="scan failed"{opened}><summary><span class="badge">failed</span>'
         f'<span class="name">{escape(failure.file)}</span><span></span><span>not inspected</span>'
         f'</summary><div class="inside">{escape(failure.error)}</div></details>'
         for failure in failures
@@ -153,6 +156,7 @@ def _card(entry: Entry, *, shown: bool, opened: bool) -> str:
     inspection = entry.inspection
     found = Counter(region.class_name.replace("_", " ") for region in inspection.regions)
     what = ", ".join(f"{times} × {name}" for name, times in found.items()) or "nothing found"
+    place = f"1: {inspection.regions[0].position}" if inspection.regions else ""
     name = ", ".join(inspection.scan.files) or entry.stem
     numbers = ", ".join(inspection.scan.container_numbers)
     warnings = "".join(f'<p class="warning">{escape(text)}</p>' for text in inspection.warnings)
@@ -162,7 +166,8 @@ def _card(entry: Entry, *, shown: bool, opened: bool) -> str:
     return (
         f'<details class="scan {inspection.level}"{" open" if opened else ""}><summary>'
         f'<span class="badge">{inspection.level}</span><span class="name">{escape(name)}</span>'
-        f'<span class="mono">{escape(numbers)}</span><span>{escape(what)}</span></summary>'
+        f'<span class="mono">{escape(numbers)}</span><span>{escape(what)} '
+        f"<small>{escape(place)}</small></span></summary>"
         f'<div class="inside">{warnings}{picture}<small>{note}; '
         f'<a href="{overlay}" style="color:inherit">full picture</a></small>'
         f"{_table(inspection.regions)}"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+import signal
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from torch.utils.data import DataLoader
@@ -22,9 +25,6 @@ def feed(config: TrainConfig, run: Run) -> Generator[tuple[Batch, int]]:
     """Yield batches from the place where `run` is until its limit, with the batches of an epoch.
 
     The caller counts the batches in `run` (see :meth:`nii.train.run.Run.advance`).
-
-    Raises:
-        NiiError: a process that prepares scans died or did not answer.
     """
     task = Task(config.threats, config.structures, config.preprocess)
     while not reached_limit(config, run):
@@ -36,7 +36,7 @@ def feed(config: TrainConfig, run: Run) -> Generator[tuple[Batch, int]]:
             seed=config.seed,
             epoch=run.epoch,
         )
-        for batch in guarded(after(loader, run.batch)):
+        for batch in after(loader, run.batch):
             yield batch, len(loader)
 
 
@@ -51,33 +51,40 @@ def after(loader: DataLoader[T], skip: int) -> DataLoader[T]:
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,
         timeout=loader.timeout,
-        worker_init_fn=loader.worker_init_fn,
+        worker_init_fn=partial(_start_worker, loader.worker_init_fn),
     )
 
 
-def guarded(loader: DataLoader[T]) -> Iterator[T]:
-    """Yield the batches of a loader; the death or silence of a worker becomes a clear error.
+@contextmanager
+def clear_worker_errors(workers: int) -> Iterator[None]:
+    """Turn the death or silence of a worker into a clear error, wherever it comes up.
+
+    PyTorch tells of a dead worker in the main thread at once, in the middle of whatever runs there,
+    so the whole loop belongs inside.
 
     Raises:
         NiiError: a process that prepares scans died or did not answer.
     """
-    batches = iter(loader)
-    while True:
-        try:
-            batch = next(batches)
-        except StopIteration:
-            return
-        except (RuntimeError, ConnectionError, EOFError) as error:
-            if loader.num_workers == 0 or not _tells_of_a_worker(error):
-                raise
-            raise NiiError(
-                "workers",
-                found=f"one that ended or did not answer ({_first_line(error)})",
-                expected=f"{loader.num_workers} that deliver scans",
-                remedy="Set workers = 0 to see the error itself; often memory is short: take "
-                "fewer workers or fewer scans in a batch.",
-            ) from error
-        yield batch
+    try:
+        yield
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if workers == 0 or not _tells_of_a_worker(error):
+            raise
+        raise NiiError(
+            "workers",
+            found=f"one that ended or did not answer ({_first_line(error)})",
+            expected=f"{workers} that deliver scans",
+            remedy="Set workers = 0 to see the error itself; often memory is short: take fewer "
+            "workers or fewer scans in a batch. Then resume.",
+        ) from error
+
+
+def _start_worker(first: Callable[[int], None] | None, worker: int) -> None:
+    """Prepare a worker; it leaves requests to stop to the process that trains, which ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if first is not None:
+        first(worker)
 
 
 def _tells_of_a_worker(error: Exception) -> bool:

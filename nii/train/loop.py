@@ -18,7 +18,7 @@ from nii.errors import ConfigError, NiiError
 from nii.train.checkpoint import BEST, LAST
 from nii.train.config import TrainConfig, require_files
 from nii.train.device import choose
-from nii.train.feed import feed
+from nii.train.feed import clear_worker_errors, feed
 from nii.train.run import Run, learning_rate, progress_share, reached_limit
 from nii.train.validate import validate
 
@@ -120,6 +120,7 @@ def train(
     saved, steps, bad, skipped = started, 0, 0, 0
     with (
         (folder / METRICS_FILE).open("a", encoding="utf-8") as log,
+        clear_worker_errors(config.workers),
         stop_requests() as stop,
         closing(feed(config, run)) as batches,
     ):

@@ -30,7 +30,7 @@ def boxes_of(detector: Detector, scan: Scan, class_id: int) -> np.ndarray:
     """Return the boxes of one class, from left to right."""
     found, _ = detector.detect(scan)
     boxes = found.boxes_xyxy[found.class_ids == class_id]
-    return boxes[np.argsort(boxes[:, 0])]
+    return np.asarray(boxes[np.argsort(boxes[:, 0])])
 
 
 def test_finds_the_threat_and_the_container(

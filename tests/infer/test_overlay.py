@@ -109,7 +109,7 @@ def test_levels_differ_without_colour(scan: Scan) -> None:
         marked = inspection(scan, region(1, (200.0, 100.0, 300.0, 200.0), level))
         picture = decode(overlay_png(scan, marked))
         ink = (picture == np.asarray(overlay.LEVEL_COLOURS[level])).all(axis=-1)
-        shares.append(float(ink[96:98, 220:280].any(axis=0).mean()))
+        shares.append(float(ink[90:100, 220:280].any(axis=0).mean()))
     assert shares[0] < 0.8 < shares[1]
 
 

@@ -68,7 +68,8 @@ def mirrored_layout(containers: tuple[Box, ...], **given: bool) -> Layout:
 )
 def test_words_for_places(place: Box, expected: str) -> None:
     """Places in and around a container have the words that an officer would use."""
-    assert words(tuple(map(float, place)), layout((LONG,))) == expected
+    x0, y0, x1, y1 = map(float, place)
+    assert words((x0, y0, x1, y1), layout((LONG,))) == expected
 
 
 @given(

@@ -1,4 +1,4 @@
-"""Tests of :mod:`nii.infer.report`: one page, nothing from outside, nothing executed by accident."""
+"""Tests of :mod:`nii.infer.report`: one page, nothing from outside, no text that turns to code."""
 
 from __future__ import annotations
 

@@ -198,9 +198,10 @@ def test_the_two_cards_must_agree(
     card, folder = tiny_bundle.card, tiny_bundle.folder
     session = open_session(tiny_bundle.model_path, ProviderSettings((CPU,)))
     check_card(session, card, folder)
+    thresholds = dataclasses.replace(card.thresholds, structure=0.9)
+    other = dataclasses.replace(card, thresholds=thresholds)
     with pytest.raises(BundleError, match="thresholds"):
-        other = dataclasses.replace(card.thresholds, structure=0.9)
-        check_card(session, dataclasses.replace(card, thresholds=other), folder)
+        check_card(session, other, folder)
     bare = open_session(make_model(None), ProviderSettings((CPU,)))
-    with pytest.raises(BundleError, match="without 'nii.card'"):
+    with pytest.raises(BundleError, match=r"without 'nii\.card'"):
         check_card(bare, card, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from nii.errors import NiiError
 from nii.train.config import TrainConfig
 from nii.train.device import choose
-from nii.train.feed import after, feed, guarded
+from nii.train.feed import after, clear_worker_errors, feed
 from nii.train.run import Run
 
 
@@ -49,8 +50,8 @@ def test_skipping_gives_the_rest_of_the_same_order(skip: int) -> None:
 
 def test_a_dead_worker_is_a_clear_error() -> None:
     """The run does not wait for ever, and the message says what to try."""
-    with pytest.raises(NiiError, match="workers = 0"):
-        list(guarded(_loader(deadly=0, workers=1)))
+    with pytest.raises(NiiError, match="workers = 0"), clear_worker_errors(1):
+        list(_loader(deadly=0, workers=1))
 
 
 class _Torn(_Numbers):
@@ -64,8 +65,23 @@ class _Torn(_Numbers):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_error_in_a_scan_keeps_its_own_words(workers: int) -> None:
     """Only the death of a worker is translated."""
-    with pytest.raises(RuntimeError, match="torn"):
-        list(guarded(DataLoader(_Torn(), num_workers=workers)))
+    with pytest.raises(RuntimeError, match="torn"), clear_worker_errors(workers):
+        list(DataLoader(_Torn(), num_workers=workers))
+
+
+class _Parents(_Numbers):
+    """Asks its own process to end, as a SIGTERM to the whole group does, and lives on."""
+
+    def __getitem__(self, index: int) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        return index
+
+
+def test_workers_leave_requests_to_stop_to_the_training_process() -> None:
+    """A signal to all processes stops the run in order instead of killing its workers."""
+    loader = DataLoader(_Parents(), batch_size=5, num_workers=1)
+    assert [batch.tolist() for batch in after(loader, 0)] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
 
 
 def test_the_feed_ends_at_the_limit(config: TrainConfig) -> None:
