@@ -2,8 +2,9 @@
 
     python scripts/release_models.py --scans 2000 --minutes 300
 
-What is not given is as ``configs/compact_simulated.toml`` says. Every part goes on where an earlier call stopped: scans that are there are kept, training resumes
-from its last checkpoint. With ``--call-minutes`` a call ends in time, and the next one goes on.
+What is not given is as ``configs/compact_simulated.toml`` says. Every part goes on where an earlier
+call stopped: scans that are there are kept, training resumes from its last checkpoint. With
+``--call-minutes`` a call ends in time, and the next one goes on.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ SECONDS_BETWEEN_LINES = 20
 def main(arguments: list[str]) -> int:
     """Run all parts; return 3 when the time of this call ended before the training did."""
     options = parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("nii").setLevel(logging.INFO)
     config = read_config(CONFIG)
     config = replace(
         config,

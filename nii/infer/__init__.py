@@ -1,0 +1,1 @@
+"""From a scan and a model bundle to what an officer reads: detections, inspection, pictures."""

@@ -60,9 +60,7 @@ class Frame:
 
 def decode(maps: OutputMaps, card: Card, frame: Frame) -> Detections:
     """Return threats and structures of one scan in scan pixels, best first."""
-    found = Detections.join(
-        decode_threats(maps, card, frame), decode_structures(maps, card, frame)
-    )
+    found = Detections.join(decode_threats(maps, card, frame), decode_structures(maps, card, frame))
     return found.select(np.argsort(-found.scores, kind="stable"))
 
 

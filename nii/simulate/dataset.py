@@ -1,15 +1,14 @@
 """A folder of simulated scans with COCO labels: made by several processes, resumable.
 
 Layout of the folder: ``scans/`` (one file a scan, or two for a DICOS pair), ``labels/`` (one small
-COCO file a scan, which says that the scan is complete), ``settings.json`` (what was drawn from) and,
-once all scans are there, ``annotations.json`` with the labels of all of them. Scan k is the same
-whatever the number of scans or processes.
+COCO file a scan, which says that the scan is complete), ``settings.json`` (what was drawn from)
+and, once all scans are there, ``annotations.json`` with the labels of all of them. Scan k is the
+same whatever the number of scans or processes.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from nii import formats
 from nii.annotations import coco
 from nii.config import to_dict
 from nii.errors import ConfigError
+from nii.formats.files import save
 from nii.provenance import sha256_of_file
 from nii.scan import Grey
 from nii.simulate.source import SimulateConfig, simulate
@@ -52,7 +52,7 @@ def write_dataset(
     config: DatasetConfig,
     *,
     workers: int = 1,
-    on_progress: Callable[[int, int], None] = lambda done, count: None,
+    on_progress: Callable[[int, int], None] = lambda _done, _count: None,
 ) -> Path:
     """Simulate the scans that are not there yet and return the path of the annotation file.
 
@@ -131,9 +131,7 @@ def _claim(folder: Path, config: DatasetConfig) -> None:
     wanted = json.loads(json.dumps(wanted))
     path = folder / _SETTINGS_FILE
     if not path.is_file():
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(wanted, indent=1) + "\n", "utf-8")
-        os.replace(temporary, path)
+        save(path, (json.dumps(wanted, indent=1) + "\n").encode())
         return
     found: dict[str, Any] = json.loads(path.read_text("utf-8"))
     differing = sorted(key for key in wanted if found.get(key) != wanted[key])

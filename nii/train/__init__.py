@@ -1,0 +1,1 @@
+"""Learning: the only floor that needs torch."""

@@ -19,7 +19,7 @@ from nii.scan import Grey, Scan
 from nii.simulate.scanner import render_display
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for its version
-import albumentations as A  # noqa: E402
+import albumentations as A
 
 if TYPE_CHECKING:
     from nii.train.config import DataConfig

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -172,8 +172,8 @@ class Sample:
     overviews: tuple[Picture, ...]
 
 
-class TrainingSet(Dataset[Sample]):
-    """Turn each scan of a source into crops and overviews."""
+class TrainingSet(Dataset[Any]):
+    """Turn each scan of a source into a :class:`Sample`: crops and overviews."""
 
     def __init__(
         self, source: ScanSource, config: DataConfig, task: Task, seed: int, epoch: int
@@ -247,7 +247,7 @@ def _structure_tensors(targets: list[Targets]) -> tuple[Tensor, Tensor, Tensor, 
     )
 
 
-def _stack(arrays: list[Float32[np.ndarray, "..."]], shape: tuple[int, ...]) -> Tensor:
+def _stack(arrays: list[Float32[np.ndarray, ...]], shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(np.stack(arrays) if arrays else np.zeros((0, *shape), np.float32))
 
 
@@ -300,9 +300,7 @@ def _crop(
     frame = np.asarray([[0, 0, side, side]], np.float32)
     shown = geometry.coverage(shifted, frame)[:, 0] >= 0.4  # noqa: PLR2004 (as in augment)
     clipped = geometry.clip(shifted[shown], side, side)
-    return Picture(
-        pixels, np.asarray(clipped * scale, np.float32), threats.class_ids[shown]
-    )
+    return Picture(pixels, np.asarray(clipped * scale, np.float32), threats.class_ids[shown])
 
 
 def _start_worker(_: int) -> None:

@@ -67,7 +67,7 @@ def box_loss(ltrb: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
     found = _boxes_at(ltrb, here)
     truth = _boxes_at(wanted, here)
     share = weight[here]
-    loss = generalized_box_iou_loss(found, truth, reduction="none")
+    loss: Tensor = generalized_box_iou_loss(found, truth, reduction="none")
     return (loss * share).sum() / share.sum().clamp(min=1.0)
 
 

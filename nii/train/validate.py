@@ -125,8 +125,8 @@ def suggest_thresholds(judged: Sequence[JudgedScan], card: Card, of: str) -> Thr
     All classes together keep to the share: every class lets the same number of benign scans pass,
     the largest for which the union stays within the share. Of n benign scans ⌊share · (n + 1)⌋ − 1
     may alarm, which holds the share for the next scan on average (split conformal prediction: Vovk,
-    Gammerman and Shafer 2005, chapter 4). Where this is below 0 none alarms, and there are too few
-    scans to show the share.
+    Gammerman and Shafer 2005, chapter 4). Where this is below 0 there are too few scans to show the
+    share: then none alarms, and no threshold lies below the assumed one of the card.
 
     Args:
         judged: scans with and without threats; only those without count.
@@ -134,17 +134,16 @@ def suggest_thresholds(judged: Sequence[JudgedScan], card: Card, of: str) -> Thr
         of: words about the scans, for the basis.
     """
     benign = [scan for scan in judged if not threat_rows(scan.truth.objects.class_ids).any()]
-    tops = _top_scores(benign, card)
-    look = _limits(tops, LOOK_SHARE, card.decode.min_score)
-    search = _limits(tops, SEARCH_SHARE, card.decode.min_score)
-    basis = _basis(len(benign), of)
     if not benign:
         _LOG.warning("thresholds stay an assumption: no benign scan among %d", len(judged))
         return replace(card.thresholds, basis=f"{card.thresholds.basis}, as no scan was benign")
+    tops = _top_scores(benign, card)
+    look = _limits(tops, LOOK_SHARE, card.thresholds.look.values(), card.decode.min_score)
+    search = _limits(tops, SEARCH_SHARE, card.thresholds.search.values(), card.decode.min_score)
     return Thresholds(
         look=dict(zip(card.threats, look, strict=True)),
         search=dict(zip(card.threats, search, strict=True)),
-        basis=basis,
+        basis=_basis(len(benign), of),
     )
 
 
@@ -152,7 +151,8 @@ def _basis(benign: int, of: str) -> str:
     parts = []
     for word, share in (("look", LOOK_SHARE), ("search", SEARCH_SHARE)):
         allowed = _allowed(share, benign)
-        shown = f"at most {max(allowed, 0)} alarmed" if allowed >= 0 else "none alarmed, too few"
+        few = "too few to show it: none alarmed, not below the assumed score"
+        shown = f"at most {allowed} alarmed" if allowed >= 0 else few
         parts.append(f"{word} for {share:.0%} ({shown})")
     return f"false alarms in {benign} benign scans {of}, classes together: " + ", ".join(parts)
 
@@ -171,13 +171,20 @@ def _top_scores(benign: Sequence[JudgedScan], card: Card) -> Float64[np.ndarray,
     return tops
 
 
-def _limits(tops: Float64[np.ndarray, "scan class"], share: float, least: float) -> list[float]:
-    allowed = max(_allowed(share, len(tops)), 0)
+def _limits(
+    tops: Float64[np.ndarray, "scan class"],
+    share: float,
+    assumed: Iterable[float],
+    least: float,
+) -> list[float]:
+    """Return a threshold a class: just above the score that may no longer alarm."""
+    allowed = _allowed(share, len(tops))
     falling = -np.sort(-tops, axis=0)
-    chosen = falling[0] if len(tops) else np.ones(tops.shape[1])
+    chosen = falling[0]
     for limits in falling[1:]:
-        if int((tops > limits).any(axis=1).sum()) > allowed:
+        if int((tops > limits).any(axis=1).sum()) > max(allowed, 0):
             break
         chosen = limits
     above = np.nextafter(chosen.astype(np.float32), np.float32(2))
-    return [max(float(score), least) for score in above]
+    floors = [least if allowed >= 0 else max(least, score) for score in assumed]
+    return [max(float(score), floor) for score, floor in zip(above, floors, strict=True)]

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from nii import boxes as geometry
 from nii import taxonomy
 from nii.bundle import Card, DecodeSpec, Thresholds
-from nii.infer.decode import Frame, OutputMaps, decode, decode_structures, decode_threats, refine_box
+from nii.infer.decode import (
+    Frame,
+    OutputMaps,
+    decode,
+    decode_structures,
+    decode_threats,
+    refine_box,
+)
 from nii.preprocess import PreprocessSpec
 
 HEIGHT, WIDTH, SCALE = 512, 1280, 4.0
@@ -20,6 +27,7 @@ CONTAINER = taxonomy.by_name("container").class_id
 
 
 def card() -> Card:
+    """Return a card with two threats and one structure."""
     scores = {"firearm": 0.3, "brick": 0.3}
     return Card(
         name="test",
@@ -51,9 +59,9 @@ def draw_maps(threats: list[tuple[int, list[float]]], containers: list[list[floa
         column, row = int((x0 + x1) / 2), int((y0 + y1) / 2)
         centre[0, row - 3 : row + 4, column - 3 : column + 4] = 0.8
         centre[0, row, column] = 0.95
-        x, y = np.arange(columns) + 0.5, np.arange(rows) + 0.5
-        across = np.clip(np.minimum(x + 0.5, x1) - np.maximum(x - 0.5, x0), 0, 1)
-        down = np.clip(np.minimum(y + 0.5, y1) - np.maximum(y - 0.5, y0), 0, 1)
+        left, top = np.arange(columns), np.arange(rows)
+        across = np.clip(np.minimum(left + 1, x1) - np.maximum(left, x0), 0, 1)
+        down = np.clip(np.minimum(top + 1, y1) - np.maximum(top, y0), 0, 1)
         inside[0] = np.maximum(inside[0], down[:, None] * across[None])
         off = np.asarray([6.0, 3.0, -5.0, 4.0]) / 2  # a distance of metres is never quite right
         exact = np.asarray([column + 0.5 - x0, row + 0.5 - y0, x1 - column - 0.5, y1 - row - 0.5])

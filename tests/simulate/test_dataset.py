@@ -20,7 +20,7 @@ SMALL = DatasetConfig(
 
 
 def test_what_is_written_is_what_was_simulated(tmp_path: Path) -> None:
-    """Scans and labels read from the folder equal those of the stream, to half a step of 16 bits."""
+    """Scans and labels read from the folder equal those of the stream, to a step of 16 bits."""
     labels = coco.read_coco(write_dataset(tmp_path, SMALL, workers=0), tmp_path, verify=True)
     made = simulate(4, 2, SMALL.simulate)
     scan = formats.read(labels.images[2].path)

@@ -38,8 +38,7 @@ def test_the_box_still_encloses_the_block(vary: object) -> None:
 def test_the_same_rng_gives_the_same_picture() -> None:
     """Variation depends on the generator alone."""
     first, second = (
-        vary_overview(picture(np.random.default_rng(1)), np.random.default_rng(7))
-        for _ in range(2)
+        vary_overview(picture(np.random.default_rng(1)), np.random.default_rng(7)) for _ in range(2)
     )
     np.testing.assert_array_equal(first.channels, second.channels)
 

@@ -39,6 +39,7 @@ class OneBlock:
 
 
 def make_set(epoch: int = 0) -> TrainingSet:
+    """Return the training set of one epoch."""
     return TrainingSet(OneBlock(), CONFIG, TASK, seed=1, epoch=epoch)
 
 

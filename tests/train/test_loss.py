@@ -7,36 +7,47 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch, which is not installed")
 
-from nii.train.dataset import Batch  # noqa: E402
-from nii.train.loss import box_loss, detection_loss, focal_loss  # noqa: E402
-from nii.train.targets import Grid, structure_targets, threat_targets  # noqa: E402
+from torch import Tensor
+
+from nii.train.dataset import Batch
+from nii.train.loss import box_loss, detection_loss, focal_loss
+from nii.train.targets import Grid, structure_targets, threat_targets
 
 GRID = Grid(16, 16, 4)
 
 
 def make_batch(box: list[float] | None, crops: int = 2) -> Batch:
+    """Return the maps of one box, or of none, in every crop."""
     boxes = np.asarray([box] if box else [], np.float32).reshape(-1, 4)
     planes = np.zeros(len(boxes), np.int64)
     threat = threat_targets(boxes, planes, 2, GRID)
     structure = structure_targets(boxes, planes, 1, GRID)
 
-    def stack(array: np.ndarray, times: int) -> torch.Tensor:
-        return torch.from_numpy(np.stack([array] * times) if times else np.zeros((0, *array.shape), np.float32))
+    def stack(array: np.ndarray, times: int) -> Tensor:
+        made: Tensor = torch.from_numpy(
+            np.stack([array] * times) if times else np.zeros((0, *array.shape), np.float32)
+        )
+        return made
 
     return Batch(
-        torch.zeros(crops, 4, 64, 64),
-        *(stack(part, crops) for part in (threat.centre, threat.ltrb, threat.weight)),
-        torch.zeros(1, 4, 32, 32),
-        *(
-            stack(part, 1)
-            for part in (structure.centre, structure.inside, structure.ltrb, structure.weight)
-        ),
+        detail=torch.zeros(crops, 4, 64, 64),
+        threat_heat=stack(threat.centre, crops),
+        threat_ltrb=stack(threat.ltrb, crops),
+        threat_weight=stack(threat.weight, crops),
+        overview=torch.zeros(1, 4, 32, 32),
+        structure_centre=stack(structure.centre, 1),
+        structure_inside=stack(structure.inside, 1),
+        structure_ltrb=stack(structure.ltrb, 1),
+        structure_weight=stack(structure.weight, 1),
     )
 
 
-def ideal_outputs(batch: Batch) -> tuple[torch.Tensor, ...]:
-    def sharp(hills: torch.Tensor) -> torch.Tensor:
-        return torch.where(hills >= 0.999, 20.0, -20.0)
+def ideal_outputs(batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return what a network gives that knows the truth."""
+
+    def sharp(hills: Tensor) -> Tensor:
+        made: Tensor = torch.where(hills >= 0.999, 20.0, -20.0)
+        return made
 
     inside = (batch.structure_inside - 0.5) * 40
     return (
@@ -61,9 +72,12 @@ def test_a_perfect_answer_costs_nothing_and_a_wrong_one_something() -> None:
 def test_a_batch_without_any_box_gives_a_finite_loss_and_gradient(crops: int) -> None:
     """Clean scans, the usual case, do not break training."""
     batch = make_batch(None, crops)
-    outputs = tuple(part.clone().requires_grad_() for part in ideal_outputs(batch))
+    heat, ltrb, centre, inside, sides = (
+        part.clone().requires_grad_() for part in ideal_outputs(batch)
+    )
+    outputs = (heat, ltrb, centre, inside, sides)
     total = detection_loss(outputs, batch)["total"]
-    total.backward()
+    torch.autograd.backward(total)
     assert torch.isfinite(total)
     assert all(part.grad is None or torch.isfinite(part.grad).all() for part in outputs)
 
@@ -73,7 +87,9 @@ def test_the_focal_loss_falls_as_the_top_rises() -> None:
     hills = torch.zeros(1, 1, 5, 5)
     hills[..., 2, 2] = 1
     losses = [
-        float(focal_loss(torch.full((1, 1, 5, 5), -9.0).index_fill(3, torch.tensor([2]), top), hills))
+        float(
+            focal_loss(torch.full((1, 1, 5, 5), -9.0).index_fill(3, torch.tensor([2]), top), hills)
+        )
         for top in (-2.0, -1.5, -1.0)
     ]
     assert losses[0] > losses[2]
@@ -84,4 +100,6 @@ def test_boxes_count_only_where_they_carry_weight() -> None:
     batch = make_batch([8.0, 8.0, 40.0, 32.0])
     wild = batch.threat_ltrb.clone()
     wild[..., 15, 15] = 900
-    assert float(box_loss(wild, batch.threat_ltrb, batch.threat_weight)) == pytest.approx(0, abs=1e-5)
+    assert float(box_loss(wild, batch.threat_ltrb, batch.threat_weight)) == pytest.approx(
+        0, abs=1e-5
+    )

@@ -54,21 +54,22 @@ def test_thresholds_let_no_more_benign_scans_alarm_than_promised(
 ) -> None:
     """Over all classes together, however the scores lie and however many are equal."""
     tops = np.random.default_rng(seed).choice(np.linspace(0, 1, 40), (count, 3))
-    assert (tops >= _limits(tops, share, 0.05)).any(axis=1).sum() <= share * count
+    assert (tops >= _limits(tops, share, [0.0] * 3, 0.05)).any(axis=1).sum() <= share * count
 
 
 def test_many_benign_scans_use_most_of_the_share() -> None:
     """With 1000 scans nearly 5 % alarm, not far fewer."""
     tops = np.random.default_rng(0).uniform(0.06, 1, (1000, 2))
-    alarmed = (tops >= _limits(tops, LOOK_SHARE, 0.05)).any(axis=1).mean()
+    alarmed = (tops >= _limits(tops, LOOK_SHARE, [0.9] * 2, 0.05)).any(axis=1).mean()
     assert alarmed == pytest.approx(0.05, abs=0.004)
 
 
 def test_thresholds_lie_just_above_the_false_alarms() -> None:
-    """With few scans the highest score of each class decides, and the basis says how many."""
-    limits = suggest_thresholds([_benign(0.3, 0.0), _benign(0.2, 0.6)], _CARD, "of x")
-    assert limits.look == pytest.approx({"firearm": 0.3, "brick": 0.6}, abs=1e-6)
-    assert limits.look["firearm"] > np.float32(0.3)
+    """With few scans the highest score of each class decides, or the assumption if it is higher."""
+    limits = suggest_thresholds([_benign(0.4, 0.0), _benign(0.2, 0.7)], _CARD, "of x")
+    assert limits.look == pytest.approx({"firearm": 0.4, "brick": 0.7}, abs=1e-6)
+    assert limits.look["firearm"] > np.float32(0.4)
+    assert limits.search == pytest.approx({"firearm": 0.6, "brick": 0.7}, abs=1e-6)
     assert "2 benign scans of x" in limits.basis
     assert "too few" in limits.basis
 

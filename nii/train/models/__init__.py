@@ -2,13 +2,13 @@
 
 Every network maps (detail, overview) to five tensors, as logits where a probability is meant:
 
-====================  ===============================================================  ==============
-``threat_heat``       logits, detail_batch × threats × H/4 × W/4                       centres
-``threat_ltrb``       scan pixels ≥ 0, detail_batch × 4 × H/4 × W/4                    box sides
-``structure_centre``  logits, overview_batch × structures × H/2 × W/2                  middles
-``structure_inside``  logits, overview_batch × structures × H/2 × W/2                  insides
-``structure_ltrb``    overview pixels ≥ 0, overview_batch × 4·structures × H/2 × W/2   box sides
-====================  ===============================================================  ==============
+====================  ===========================================================  ==============
+``threat_heat``       logits, detail_batch x threats x H/4 x W/4                   centres
+``threat_ltrb``       scan pixels >= 0, detail_batch x 4 x H/4 x W/4               box sides
+``structure_centre``  logits, overview_batch x structures x H/2 x W/2              middles
+``structure_inside``  logits, overview_batch x structures x H/2 x W/2              insides
+``structure_ltrb``    overview pixels >= 0, overview_batch x 4 structures x ...    box sides
+====================  ===========================================================  ==============
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ vehicle. Batch norm is used because it folds into the convolutions at export.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -94,13 +95,10 @@ class OverviewBranch(nn.Module):
             _conv(width // 2, width, stride=2),
             Block(width),
         )
-        self.downs = nn.ModuleList(
-            _level(a, b, 1) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.downs = nn.ModuleList(_level(a, b, 1) for a, b in pairwise(widths))
         self.context = nn.Sequential(*(WideBlock(widths[-1]) for _ in range(3)))
         self.sides = nn.ModuleList(
-            _conv(deep, shallow, kernel=1)
-            for shallow, deep in zip(widths[:-1], widths[1:], strict=True)
+            _conv(deep, shallow, kernel=1) for shallow, deep in pairwise(widths)
         )
         self.merges = nn.ModuleList(Block(shallow) for shallow in widths[:-1])
         self.centre = _head(width, 4 * structures, _PRIOR)
