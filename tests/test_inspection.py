@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nii.errors import ConfigError
@@ -28,6 +28,9 @@ from nii.provenance import Provenance, SourceFile, sha256_of_bytes
 from nii.scan import Grey, Scan
 
 NOW = "2026-11-22T12:00:00+00:00"
+few = settings(max_examples=10)
+"""An inspection takes long to draw, and few say as much where its content hardly matters."""
+
 words = st.text(max_size=6)
 lists_of_words = st.lists(words, max_size=2).map(tuple)
 positive = st.floats(0.001, 1e4)
@@ -109,6 +112,7 @@ def schema() -> dict[str, Any]:
     return description
 
 
+@few
 @given(inspections())
 def test_json_fits_the_published_schema(inspection: Inspection) -> None:
     """What is written is what inspection.schema.json describes, and nothing beyond it."""
@@ -121,6 +125,7 @@ def test_json_fits_the_published_schema(inspection: Inspection) -> None:
         assert not validator.is_valid({name: data[name] for name in data if name != key}), key
 
 
+@few
 @given(inspections(), st.sampled_from(Level))
 def test_level_is_that_of_the_worst_region(inspection: Inspection, level: Level) -> None:
     """No inspection can advise more or less than its most urgent region."""
@@ -129,6 +134,7 @@ def test_level_is_that_of_the_worst_region(inspection: Inspection, level: Level)
             dataclasses.replace(inspection, level=level)
 
 
+@few
 @given(inspections())
 def test_time_needs_a_zone(inspection: Inspection) -> None:
     """A time of inspection without a zone is refused."""
@@ -136,6 +142,7 @@ def test_time_needs_a_zone(inspection: Inspection) -> None:
         dataclasses.replace(inspection, inspected_at="2026-11-22T12:00:00")
 
 
+@few
 @given(inspections())
 def test_other_versions_and_unknown_keys_are_refused(inspection: Inspection) -> None:
     """JSON of another version, or with a key that this one does not know, is an error."""
@@ -145,6 +152,7 @@ def test_other_versions_and_unknown_keys_are_refused(inspection: Inspection) -> 
         Inspection.from_json(inspection.to_json() | {"verdict": "guilty"})
 
 
+@few
 @given(inspections())
 def test_containers_are_the_structures_of_that_kind(inspection: Inspection) -> None:
     """Containers keep their order; vehicles are left out."""
