@@ -61,6 +61,19 @@ class PreprocessSpec:
     detail_multiple: int = 16
     """Height and width of the detail are padded with air to multiples of this."""
 
+    def __post_init__(self) -> None:
+        """Check that this version can make such an input.
+
+        Raises:
+            ValueError: the channels are others, or companding has no value for bright noise.
+        """
+        if self.channels != CHANNELS:
+            msg = f"channels {self.channels} are not those of this version, {CHANNELS}"
+            raise ValueError(msg)
+        if not -self.attenuation_floor < self.knee:
+            msg = f"knee {self.knee} is not above {-self.attenuation_floor}, the brightest noise"
+            raise ValueError(msg)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:

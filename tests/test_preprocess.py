@@ -124,3 +124,11 @@ def test_scan_is_not_changed(rng: np.random.Generator) -> None:
     before = scan.transmission.copy()
     preprocess(scan, SPEC)
     np.testing.assert_array_equal(scan.transmission, before)
+
+
+def test_an_input_of_another_version_is_refused() -> None:
+    """A card with other channels, or with a knee inside the noise, is not silently misread."""
+    with pytest.raises(ValueError, match="channels"):
+        PreprocessSpec(channels=("grey",))
+    with pytest.raises(ValueError, match="knee"):
+        PreprocessSpec(knee=0.05)

@@ -15,7 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 
-from nii.errors import ConfigError, NiiError
+from nii.errors import ConfigError, MissingExtraError, NiiError
 
 DATABASE_FILE = "nii.sqlite"
 FILES_FOLDER = "files"
@@ -158,7 +158,10 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:
-    return sa.create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True)
+    try:
+        return sa.create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError.of("postgresql", "a store in PostgreSQL") from error
 
 
 def _migrate(store: Store) -> None:
