@@ -164,6 +164,7 @@ def _companded(
     attenuation: Float32[np.ndarray, "height width"], spec: PreprocessSpec
 ) -> Float32[np.ndarray, "height width"]:
     """Return ln(1 + attenuation / knee) / 2."""
+    companded: Float32[np.ndarray, "height width"]
     companded = np.multiply(attenuation, np.float32(1 / spec.knee))
     companded += np.float32(1)
     cv2.log(companded, dst=companded)

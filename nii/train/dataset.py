@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 _WORKER_TIMEOUT_S = 300
 _THREAT_STRIDE = 4
 _STRUCTURE_STRIDE = 2
+_OPAQUE = 1.5
+"""Companded attenuation from which a threat is not taught: an attenuation of 4.8, 1 % transmission.
+Such places are black in a display image. Assumption; to be set from the noise of each scan."""
 _ZOOM = (0.8, 1.25)
 """Range of scan pixels per crop pixel: covers pixel pitches of 3.5-6 mm from one set of scans."""
 
@@ -196,7 +199,7 @@ class TrainingSet(Dataset[Any]):
         channels = detail_channels(vary_scan(scan, self._config, rng), self._task.preprocess)
         crops: tuple[Picture, ...] = ()
         if self._config.detail:
-            threats = _of_classes(truth, self._task.threats)
+            threats = _visible(_of_classes(truth, self._task.threats), channels)
             crops = tuple(
                 vary_crop(_crop(channels, threats, self._config, rng), rng)
                 for _ in range(self._config.crops_per_scan)
@@ -259,6 +262,15 @@ def _planes(picture: Picture, names: tuple[str, ...]) -> np.ndarray:
 def _of_classes(truth: Detections, names: tuple[str, ...]) -> Detections:
     ids = [taxonomy.by_name(name).class_id for name in names]
     return truth.select(np.flatnonzero(np.isin(truth.class_ids, ids)))
+
+
+def _visible(
+    threats: Detections, channels: Float32[np.ndarray, "channel height width"]
+) -> Detections:
+    """Return the threats that some beam gets through; nothing can be learnt from the others."""
+    columns = np.round(threats.boxes_xyxy).astype(np.int64)
+    depth = [float(np.median(channels[0, y0:y1, x0:x1])) for x0, y0, x1, y1 in columns]
+    return threats.select(np.flatnonzero(np.asarray(depth) < _OPAQUE))
 
 
 def _overview(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
@@ -18,6 +19,8 @@ from nii.train.run import Run, reached_limit
 
 T = TypeVar("T")
 
+_SECOND_NEWS_S = 0.5
+"""A broken connection comes up before PyTorch's own error about the same worker; it is awaited."""
 _WORKER_ENDED = re.compile(r"DataLoader (worker \(pid|timed out)")
 
 
@@ -70,6 +73,8 @@ def clear_worker_errors(workers: int) -> Iterator[None]:
     except (RuntimeError, ConnectionError, EOFError) as error:
         if workers == 0 or not _tells_of_a_worker(error):
             raise
+        with suppress(RuntimeError):
+            time.sleep(_SECOND_NEWS_S)
         raise NiiError(
             "workers",
             found=f"one that ended or did not answer ({_first_line(error)})",

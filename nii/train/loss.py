@@ -12,6 +12,7 @@ from torchvision.ops import generalized_box_iou_loss
 if TYPE_CHECKING:
     from nii.train.dataset import Batch
 
+_SPARE_CELLS = 100.0
 _BOX_WEIGHT = 1.0
 _INSIDE_WEIGHT = 2.0
 _STRUCTURE_WEIGHT = 1.0
@@ -42,17 +43,19 @@ def detection_loss(
 
 
 def focal_loss(logits: Tensor, hills: Tensor) -> Tensor:
-    """Return the penalty-reduced focal loss of a map, per object.
+    """Return the penalty-reduced focal loss of a map, per cell at the top of a hill.
+
+    A hundred cells are added to the divisor, so that batches without any object, which are many,
+    weigh no more than others.
 
     Reference:
-        Law and Deng 2018 (CornerNet), equation 1, with alpha 2 and beta 4. The number of objects is
-        the weight of the cells at the top of a hill, at least 1.
+        Law and Deng 2018 (CornerNet), equation 1, with alpha 2 and beta 4.
     """
     probability = logits.sigmoid()
     top = (hills >= 0.999).float()  # noqa: PLR2004
     found = top * (1 - probability) ** 2 * functional.logsigmoid(logits)
     empty = (1 - top) * (1 - hills) ** 4 * probability**2 * functional.logsigmoid(-logits)
-    return -(found.sum() + empty.sum()) / top.sum().clamp(min=1.0)
+    return -(found.sum() + empty.sum()) / (top.sum() + _SPARE_CELLS)
 
 
 def box_loss(ltrb: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
