@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,16 @@ def tiny_model(card: Card | None) -> bytes:
     from onnx import helper
     from onnx.helper import make_node as node
 
+    def linear(view: str, name: str) -> list[Any]:
+        """Return the nodes that turn the first channel of a view into attenuation / 4."""
+        return [
+            node("Slice", [view, "first", "second", "axis"], [f"{name}_companded"]),
+            node("Mul", [f"{name}_companded", "two"], [f"{name}_twice"]),
+            node("Exp", [f"{name}_twice"], [f"{name}_raised"]),
+            node("Sub", [f"{name}_raised", "one"], [f"{name}_knees"]),
+            node("Mul", [f"{name}_knees", "unit"], [name]),
+        ]
+
     half = THREAT_PX / 2
     wide, high = (CONTAINER[2] - CONTAINER[0]) / 2, (CONTAINER[3] - CONTAINER[1]) / 2
     constants = {
@@ -58,6 +69,10 @@ def tiny_model(card: Card | None) -> bytes:
         "second": np.asarray([1], np.int64),
         "axis": np.asarray([1], np.int64),
         "zero": np.asarray(0, np.float32),
+        # Companding is undone, so that thresholds are quarters of an attenuation.
+        "two": np.asarray(2, np.float32),
+        "one": np.asarray(1, np.float32),
+        "unit": np.asarray(PreprocessSpec().knee / 4, np.float32),
         "gain": np.asarray(24, np.float32),
         "level": np.asarray(0.35, np.float32),
         "sharp": np.asarray(200, np.float32),
@@ -67,7 +82,7 @@ def tiny_model(card: Card | None) -> bytes:
         "sides": np.asarray([1] * 4 + [wide / 2, high / 2] * 2, np.float32).reshape(1, 8, 1, 1),
     }
     nodes = [
-        node("Slice", ["detail", "first", "second", "axis"], ["a"]),
+        *linear("detail", "a"),
         node("AveragePool", ["a"], ["a4"], kernel_shape=[4, 4], strides=[4, 4]),
         node("AveragePool", ["a4"], ["mean"], kernel_shape=[11, 11], pads=[5] * 4),
         node("Sub", ["mean", "level"], ["above"]),
@@ -76,7 +91,7 @@ def tiny_model(card: Card | None) -> bytes:
         node("Mul", ["dense", "zero"], ["none"]),
         node("Concat", ["none", "dense"], ["threat_heat"], axis=1),
         node("Add", ["none", "half"], ["threat_ltrb"]),
-        node("Slice", ["overview", "first", "second", "axis"], ["o"]),
+        *linear("overview", "o"),
         node("AveragePool", ["o"], ["o2"], kernel_shape=[2, 2], strides=[2, 2]),
         node("Sub", ["o2", "wall"], ["over"]),
         node("Mul", ["over", "sharp"], ["edge"]),
