@@ -72,7 +72,7 @@ class DecodeSpec:
     min_score: float = 0.05
     """Threat peaks below this are dropped."""
     max_detections: int = 300
-    """Highest number of threats kept in one scan."""
+    """Highest number of threat peaks looked at in one scan, best first."""
     nms_iou: float = 0.45
     """Overlap from which the weaker of two boxes is dropped."""
 

@@ -69,14 +69,14 @@ def decode_threats(maps: OutputMaps, card: Card, frame: Frame) -> Detections:
     stride = card.decode.threat_stride
     channel, row, column = _peaks(maps.threat_heat, card.decode.min_score)
     scores = _rounded(maps.threat_heat[channel, row, column])
-    order = np.argsort(-scores, kind="stable")[: 4 * card.decode.max_detections]
+    order = np.argsort(-scores, kind="stable")[: card.decode.max_detections]
     channel, row, column, scores = channel[order], row[order], column[order], scores[order]
     distances = maps.threat_ltrb[:, row, column].T
     found = _boxes(row, column, distances, stride)
     found = geometry.clip(found, frame.height, frame.width)
     whole = _with_area(found)
     found, scores, channel = found[whole], scores[whole], channel[whole]
-    keep = geometry.nms(found, scores, card.decode.nms_iou)[: card.decode.max_detections]
+    keep = geometry.nms(found, scores, card.decode.nms_iou)
     class_ids = np.asarray(card.threat_ids, np.int64)[channel[keep]]
     return Detections(found[keep], scores[keep], class_ids)
 
