@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 
 from nii import boxes as geometry
 from nii.bundle import Card
@@ -23,9 +23,10 @@ of the distances seen in validation."""
 _MIN_SIDE_CELLS = 2.0
 """Structures narrower than this many cells of the map are noise: a container is 30 or more."""
 _TIE = 1e-5
-"""Difference below which two scores are the same. Two ways to compute a map differ by 1e-7 or so
-(measured); without this, which of two equal neighbours wins would depend on it."""
+"""Difference below which two neighbouring scores are the same, so that both belong to a plateau.
+Two ways to compute a map differ by 1e-7 or so (measured)."""
 _SCORE_DECIMALS = 4
+"""Scores are ranked to this many decimals; equal ones in the order of their place."""
 _STRUCTURE_NMS_IOU = 0.4
 """Overlap from which two structures of one kind are the same: neighbours never overlap so far."""
 
@@ -181,17 +182,36 @@ def _structure_scores(
 def _peaks(
     heat: Float32[np.ndarray, "channel rows columns"], least: float
 ) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
-    """Return channel, row and column of the local maxima (3 x 3) of at least `least`."""
+    """Return channel, row and column of the local maxima (3 x 3) of at least `least`.
+
+    A plateau counts once, at its cell nearest to the middle of the plateau. So the last digit of
+    a score, which depends on the library that computed it, decides nothing.
+    """
     found: list[tuple[int, int, int]] = []
     kernel = np.ones((3, 3), np.uint8)
     for index, plane in enumerate(heat):
         if float(plane.max(initial=0)) < least:
             continue
         top = (plane >= cv2.dilate(plane, kernel) - _TIE) & (plane >= least)
-        rows, columns = np.nonzero(top)
-        found += [(index, int(r), int(c)) for r, c in zip(rows, columns, strict=True)]
+        found += [(index, row, column) for row, column in _middles(top)]
     table = np.asarray(found, np.int64).reshape(-1, 3)
     return table[:, 0], table[:, 1], table[:, 2]
+
+
+def _middles(mask: Bool[np.ndarray, "rows columns"]) -> list[tuple[int, int]]:
+    """Return for each connected part of a mask its cell nearest to the middle of the part."""
+    _, labels, boxes_xywh, middles = cv2.connectedComponentsWithStats(mask.view(np.uint8))
+    found: list[tuple[int, int]] = []
+    for label, (x, y, wide, high, cells) in enumerate(boxes_xywh[1:].tolist(), start=1):
+        if cells == 1:
+            found.append((y, x))
+            continue
+        rows, columns = np.nonzero(labels[y : y + high, x : x + wide] == label)
+        far = (rows + y - middles[label, 1]) ** 2 + (columns + x - middles[label, 0]) ** 2
+        # Rounded, since distances from a middle between cells are equal but for their last digit.
+        nearest = int(np.argmin(np.round(far, 6)))
+        found.append((int(rows[nearest]) + y, int(columns[nearest]) + x))
+    return found
 
 
 def _rounded(scores: Float32[np.ndarray, " n"]) -> Float32[np.ndarray, " n"]:

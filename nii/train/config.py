@@ -78,6 +78,8 @@ class DataConfig:
     """Learn threats from crops; without it only structures are learnt, from overviews."""
     overview_variants: int = 1
     """Overviews from one scan, each varied in its own way."""
+    overview_share: float = 1.0
+    """Share of the scans that give overviews; structures need fewer examples than threats do."""
 
     def __post_init__(self) -> None:
         """Check the numbers that have limits.
@@ -90,7 +92,12 @@ class DataConfig:
         _require(self.overview_variants >= 1, "overview_variants is below 1")
         least = 1 if self.source == "simulate" else 0
         _require(self.count >= least, f"count is below {least} for source {self.source!r}")
-        shares = (self.display_share, self.single_energy_share, self.benign_crop_share)
+        shares = (
+            self.display_share,
+            self.single_energy_share,
+            self.benign_crop_share,
+            self.overview_share,
+        )
         _require(all(0 <= share <= 1 for share in shares), "a share lies outside 0 to 1")
         both = self.display_share + self.single_energy_share
         _require(both <= 1, "display_share and single_energy_share add up to more than 1")

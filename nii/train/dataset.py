@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -196,25 +196,40 @@ class TrainingSet(Dataset[Any]):
         """Return the pictures of one scan."""
         rng = np.random.default_rng([self._seed, self._epoch, index])
         scan, truth = self._source.load(index)
-        channels = detail_channels(vary_scan(scan, self._config, rng), self._task.preprocess)
-        crops: tuple[Picture, ...] = ()
-        if self._config.detail:
-            threats = _visible(_of_classes(truth, self._task.threats), channels)
-            crops = tuple(
-                vary_crop(_crop(channels, threats, self._config, rng), rng)
-                for _ in range(self._config.crops_per_scan)
-            )
-        seen = _overview(channels, _of_classes(truth, self._task.structures), self._task.preprocess)
-        variants = range(self._config.overview_variants)
-        return Sample(crops, tuple(vary_overview(seen, rng) for _ in variants))
+        scan = vary_scan(scan, self._config, rng)
+        return Sample(self._crops(scan, truth, rng), self._overviews(scan, truth, rng))
+
+    def _crops(
+        self, scan: Scan, truth: Detections, rng: np.random.Generator
+    ) -> tuple[Picture, ...]:
+        if not self._config.detail:
+            return ()
+        spec = self._task.preprocess
+        threats = _visible(_of_classes(truth, self._task.threats), scan, spec)
+        return tuple(
+            vary_crop(_crop(scan, threats, (self._config, spec), rng), rng)
+            for _ in range(self._config.crops_per_scan)
+        )
+
+    def _overviews(
+        self, scan: Scan, truth: Detections, rng: np.random.Generator
+    ) -> tuple[Picture, ...]:
+        if rng.random() >= self._config.overview_share:
+            return ()
+        spec = self._task.preprocess
+        overview, scale = overview_channels(detail_channels(scan, spec), spec)
+        structures = _of_classes(truth, self._task.structures)
+        small = np.asarray(structures.boxes_xyxy / scale, np.float32)
+        seen = Picture(overview, small, structures.class_ids)
+        return tuple(vary_overview(seen, rng) for _ in range(self._config.overview_variants))
 
 
 def collate(samples: list[Sample], *, task: Task, crop_px: int) -> Batch:
     """Join samples; overviews are padded with air on the right to the widest."""
     crops = [crop for sample in samples for crop in sample.crops]
     overviews = [overview for sample in samples for overview in sample.overviews]
-    widest = max(overview.channels.shape[2] for overview in overviews)
-    height = overviews[0].channels.shape[1]
+    multiple, height = task.preprocess.overview_multiple, task.preprocess.overview_height
+    widest = max([overview.channels.shape[2] for overview in overviews], default=multiple)
     grid = Grid(crop_px // _THREAT_STRIDE, crop_px // _THREAT_STRIDE, _THREAT_STRIDE)
     wide = Grid(height // _STRUCTURE_STRIDE, widest // _STRUCTURE_STRIDE, _STRUCTURE_STRIDE)
     threats = [
@@ -236,17 +251,20 @@ def collate(samples: list[Sample], *, task: Task, crop_px: int) -> Batch:
         _stack([t.centre for t in threats], empty.centre.shape),
         _stack([t.ltrb for t in threats], empty.ltrb.shape),
         _stack([t.weight for t in threats], empty.weight.shape),
-        torch.from_numpy(np.stack(padded)),
-        *_structure_tensors(structures),
+        _stack(padded, (len(CHANNELS), height, widest)),
+        *_structure_tensors(structures, len(task.structures), wide),
     )
 
 
-def _structure_tensors(targets: list[Targets]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _structure_tensors(
+    targets: list[Targets], count: int, grid: Grid
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    empty = structure_targets(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), count, grid)
     return (
-        torch.from_numpy(np.stack([t.centre for t in targets])),
-        torch.from_numpy(np.stack([t.inside for t in targets])),
-        torch.from_numpy(np.stack([t.ltrb for t in targets])),
-        torch.from_numpy(np.stack([t.weight for t in targets])),
+        _stack([t.centre for t in targets], empty.centre.shape),
+        _stack([t.inside for t in targets], empty.inside.shape),
+        _stack([t.ltrb for t in targets], empty.ltrb.shape),
+        _stack([t.weight for t in targets], empty.weight.shape),
     )
 
 
@@ -264,33 +282,30 @@ def _of_classes(truth: Detections, names: tuple[str, ...]) -> Detections:
     return truth.select(np.flatnonzero(np.isin(truth.class_ids, ids)))
 
 
-def _visible(
-    threats: Detections, channels: Float32[np.ndarray, "channel height width"]
-) -> Detections:
+def _visible(threats: Detections, scan: Scan, spec: PreprocessSpec) -> Detections:
     """Return the threats that some beam gets through; nothing can be learnt from the others."""
-    columns = np.round(threats.boxes_xyxy).astype(np.int64)
-    depth = [float(np.median(channels[0, y0:y1, x0:x1])) for x0, y0, x1, y1 in columns]
+    whole = np.round(threats.boxes_xyxy).astype(np.int64)
+    depth = [float(np.median(_channels(scan, spec, box)[0])) for box in whole]
     return threats.select(np.flatnonzero(np.asarray(depth) < _OPAQUE))
 
 
-def _overview(
-    channels: Float32[np.ndarray, "channel height width"],
-    structures: Detections,
-    spec: PreprocessSpec,
-) -> Picture:
-    overview, scale = overview_channels(channels, spec)
-    small = np.asarray(structures.boxes_xyxy / scale, np.float32)
-    return Picture(overview, small, structures.class_ids)
+def _channels(
+    scan: Scan, spec: PreprocessSpec, window_xyxy: Int64[np.ndarray, " 4"]
+) -> Float32[np.ndarray, "channel rows columns"]:
+    """Return the channels of a part of a scan; a whole scan would cost ten times as much."""
+    x0, y0, x1, y1 = (int(edge) for edge in window_xyxy)
+    part = np.ascontiguousarray(scan.transmission[:, y0:y1, x0:x1])
+    return detail_channels(replace(scan, transmission=part), spec)
 
 
 def _crop(
-    channels: Float32[np.ndarray, "channel height width"],
+    scan: Scan,
     threats: Detections,
-    config: DataConfig,
+    settings: tuple[DataConfig, PreprocessSpec],
     rng: np.random.Generator,
 ) -> Picture:
     """Return a square crop, around a threat or anywhere, brought to the size of the network."""
-    height, width = channels.shape[1:]
+    config, spec = settings
     side = int(config.crop_px * rng.uniform(*_ZOOM))
     if len(threats) and rng.random() >= config.benign_crop_share:
         box = threats.boxes_xyxy[rng.integers(len(threats))]
@@ -298,12 +313,12 @@ def _crop(
         middle_x = (box[0] + box[2]) / 2 + rng.uniform(-reach, reach)
         middle_y = (box[1] + box[3]) / 2 + rng.uniform(-reach, reach)
     else:
-        middle_x, middle_y = rng.uniform(0, width), rng.uniform(0, height)
-    x0 = int(np.clip(middle_x - side / 2, 0, max(width - side, 0)))
-    y0 = int(np.clip(middle_y - side / 2, 0, max(height - side, 0)))
-    window = channels[:, y0 : y0 + side, x0 : x0 + side]
-    below, right = side - window.shape[1], side - window.shape[2]
-    window = np.pad(window, ((0, 0), (0, below), (0, right)))
+        middle_x, middle_y = rng.uniform(0, scan.width), rng.uniform(0, scan.height)
+    x0 = int(np.clip(middle_x - side / 2, 0, max(scan.width - side, 0)))
+    y0 = int(np.clip(middle_y - side / 2, 0, max(scan.height - side, 0)))
+    x1, y1 = min(x0 + side, scan.width), min(y0 + side, scan.height)
+    window = _channels(scan, spec, np.asarray([x0, y0, x1, y1]))
+    window = np.pad(window, ((0, 0), (0, side - (y1 - y0)), (0, side - (x1 - x0))))
     scale = config.crop_px / side
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     size = (config.crop_px, config.crop_px)

@@ -39,6 +39,8 @@ def detection_loss(
     }
     if batch.detail.shape[0] == 0:
         parts = {name: part for name, part in parts.items() if not name.startswith("threat")}
+    if batch.overview.shape[0] == 0:
+        parts = {name: part for name, part in parts.items() if not name.startswith("structure")}
     return parts | {"total": torch.stack(list(parts.values())).sum()}
 
 

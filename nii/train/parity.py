@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Float32
 
 from nii import boxes as geometry
-from nii import taxonomy
 from nii.bundle import Card
 from nii.config import to_dict
 from nii.detections import Detections
@@ -56,7 +55,7 @@ class Parity:
         sizes: height and width in pixels of the scans that were compared.
         maps: differences by output.
         boxes: number of boxes by scan, of the first way and of the second.
-        boxes_agree: whether each box that one way reports is found by the other.
+        boxes_agree: whether each box of one way is found by the other, down to the lowest score.
     """
 
     sizes: tuple[tuple[int, int], ...]
@@ -98,25 +97,8 @@ def compare(trained: Maps, exported: Maps, seen: Sequence[ModelInput], card: Car
         sizes=tuple((view.height, view.width) for view in seen),
         maps=tuple(_difference(name, pairs) for name in names) if pairs else (),
         boxes=tuple((len(first), len(second)) for first, second in found),
-        boxes_agree=all(
-            same_boxes(reported(first, second, card), reported(second, first, card))
-            for first, second in found
-        ),
+        boxes_agree=all(same_boxes(first, second) for first, second in found),
     )
-
-
-def reported(found: Detections, other: Detections, card: Card) -> Detections:
-    """Return the detections that are reported for certain: above the thresholds in both ways.
-
-    Below the thresholds the last digit decides which of two equal neighbours is kept; the maps,
-    which are compared everywhere, show whether anything else differs there.
-    """
-    least = np.full(len(taxonomy.classes()), card.thresholds.structure)
-    for name, score in card.thresholds.look.items():
-        least[taxonomy.by_name(name).class_id] = score
-    sure = found.scores >= least[found.class_ids]
-    doubtful = np.abs(found.scores - least[found.class_ids]) < MAX_SCORE_DIFFERENCE
-    return found.select(np.flatnonzero(sure & ~(doubtful & (len(found) != len(other)))))
 
 
 def same_boxes(first: Detections, second: Detections) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -96,6 +98,36 @@ def test_containers_come_back_although_the_distances_err(containers: list[list[f
     found = found.select(np.argsort(found.boxes_xyxy[:, 0]))
     assert found.class_ids.tolist() == [CONTAINER] * len(containers)
     np.testing.assert_allclose(found.boxes_xyxy, containers, atol=SCALE)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_last_digit_decides_nothing(seed: int) -> None:
+    """Maps with plateaus, as constant parts of a scan give, survive noise of 1e-7."""
+    rng = np.random.default_rng(seed)
+    maps = draw_maps([(0, [100.0, 100.0, 160.0, 140.0])], [])
+    heat, sides = maps.threat_heat.copy(), maps.threat_ltrb.copy()
+    for _ in range(6):
+        row, column = rng.integers(0, 90), rng.integers(0, 280)
+        high, wide = rng.integers(2, 30, 2)
+        heat[1, row : row + high, column : column + wide] = rng.choice([0.2, 0.3, 0.4])
+        sides[:, row : row + high, column : column + wide] = rng.uniform(4, 60, (4, 1, 1))
+    maps = replace(maps, threat_heat=heat, threat_ltrb=sides)
+    shaken = heat + rng.uniform(-1e-7, 1e-7, heat.shape).astype(np.float32) * (heat > 0)
+    frame = Frame(HEIGHT, WIDTH, SCALE)
+    first = decode_threats(maps, card(), frame)
+    second = decode_threats(replace(maps, threat_heat=shaken), card(), frame)
+    assert len(first) >= 1
+    np.testing.assert_array_equal(first.boxes_xyxy, second.boxes_xyxy)
+    np.testing.assert_array_equal(first.class_ids, second.class_ids)
+
+
+def test_a_plateau_is_one_threat_at_its_middle() -> None:
+    """Equal cells side by side give one box, around the middle one."""
+    maps = draw_maps([], [])
+    heat = maps.threat_heat.copy()
+    heat[0, 10:15, 20:27] = 0.5
+    found = decode_threats(replace(maps, threat_heat=heat), card(), Frame(HEIGHT, WIDTH, SCALE))
+    assert found.boxes_xyxy.tolist() == [[93.0, 49.0, 95.0, 51.0]]
 
 
 def test_empty_maps_give_nothing() -> None:

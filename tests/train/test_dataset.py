@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,10 +11,10 @@ torch = pytest.importorskip("torch", reason="training needs torch, which is not 
 
 from nii import taxonomy
 from nii.detections import Detections
-from nii.preprocess import PreprocessSpec, preprocess
+from nii.preprocess import PreprocessSpec, detail_channels, preprocess
 from nii.scan import Scan
 from nii.train.config import DataConfig
-from nii.train.dataset import Task, TrainingSet, collate, open_source
+from nii.train.dataset import Task, TrainingSet, _channels, collate, open_source
 
 TASK = Task(("firearm", "brick"), ("container",), PreprocessSpec())
 CONFIG = DataConfig(
@@ -75,6 +77,29 @@ def test_a_batch_has_the_shapes_that_the_network_gives() -> None:
     assert (height, width % 32) == (128, 0)
     assert batch.structure_centre.shape == (2, 1, height // 2, width // 2)
     assert batch.structure_ltrb.shape == (2, 4, height // 2, width // 2)
+
+
+def test_crops_come_without_overviews_where_none_are_wanted() -> None:
+    """Crops are the same with and without overviews, and a batch of crops alone has sound shapes."""
+    config = replace(CONFIG, overview_share=0.0)
+    alone = TrainingSet(OneBlock(), config, TASK, seed=1, epoch=0)[1]
+    both = make_set()[1]
+    assert not alone.overviews
+    assert both.overviews
+    for a, b in zip(alone.crops, both.crops, strict=True):
+        np.testing.assert_array_equal(a.channels, b.channels)
+    batch = collate([alone], task=TASK, crop_px=64)
+    assert batch.overview.shape == (0, 4, 128, 32)
+    assert batch.structure_ltrb.shape == (0, 4, 64, 16)
+
+
+def test_a_crop_shows_the_channels_of_the_scan() -> None:
+    """A part turned into channels is the same part of the whole: cutting changes no value."""
+    scan, _ = OneBlock().load(0)
+    spec = TASK.preprocess
+    whole = detail_channels(scan, spec)
+    part = _channels(scan, spec, np.asarray([390, 140, 500, 200]))
+    np.testing.assert_array_equal(part, whole[:, 140:200, 390:500])
 
 
 def test_simulated_scans_are_learnt_from_without_touching_the_disk() -> None:

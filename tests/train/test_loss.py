@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,17 @@ def test_a_batch_without_any_box_gives_a_finite_loss_and_gradient(crops: int) ->
     torch.autograd.backward(total)
     assert torch.isfinite(total)
     assert all(part.grad is None or torch.isfinite(part.grad).all() for part in outputs)
+
+
+def test_a_batch_without_overviews_teaches_threats_alone() -> None:
+    """The loss stays finite and has no part for structures."""
+    batch = make_batch([8.0, 8.0, 40.0, 32.0])
+    names = [field.name for field in dataclasses.fields(batch)]
+    none = {n: getattr(batch, n)[:0] for n in names if n.startswith(("overview", "structure"))}
+    alone = dataclasses.replace(batch, **none)
+    parts = detection_loss(ideal_outputs(alone), alone)
+    assert sorted(parts) == ["threat_box", "threat_heat", "total"]
+    assert bool(torch.isfinite(parts["total"]))
 
 
 def test_the_focal_loss_falls_as_the_top_rises() -> None:
