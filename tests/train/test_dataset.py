@@ -80,7 +80,7 @@ def test_a_batch_has_the_shapes_that_the_network_gives() -> None:
 
 
 def test_crops_come_without_overviews_where_none_are_wanted() -> None:
-    """Crops are the same with and without overviews, and a batch of crops alone has sound shapes."""
+    """Crops are the same with and without overviews, and crops alone make a sound batch."""
     config = replace(CONFIG, overview_share=0.0)
     alone = TrainingSet(OneBlock(), config, TASK, seed=1, epoch=0)[1]
     both = make_set()[1]
