@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -68,9 +68,32 @@ class CocoImage:
 
 @dataclass(frozen=True, slots=True)
 class CocoSet:
-    """All images of one annotation file, in the order of the file."""
+    """All images of one annotation file, in the order of the file.
+
+    Attributes:
+        images: images and what is marked on them.
+        labelled: names of the classes that were looked for. One that is missing here says nothing
+            about its objects; one that is here and has no box in an image is absent from it.
+    """
 
     images: tuple[CocoImage, ...]
+    labelled: tuple[str, ...] = field(
+        default_factory=lambda: tuple(row.name for row in taxonomy.classes())
+    )
+
+    def __post_init__(self) -> None:
+        """Check that every box belongs to a class that was looked for.
+
+        Raises:
+            ValueError: a box has another class, or a class is unknown.
+        """
+        ids = [row.class_id for row in taxonomy.classes() if row.name in self.labelled]
+        if len(ids) != len(self.labelled):
+            msg = f"labelled classes {self.labelled}: one is unknown or named twice"
+            raise ValueError(msg)
+        if not all(np.isin(image.truth.class_ids, ids).all() for image in self.images):
+            msg = f"a box of a class that is not among the labelled ones, {self.labelled}"
+            raise ValueError(msg)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -107,7 +130,8 @@ def read_coco(path: Path, image_root: Path, *, verify: bool = False) -> CocoSet:
         tuple(
             _image(row, boxes_of[key], names, image_root, path, verify=verify)
             for key, row in images.items()
-        )
+        ),
+        tuple(row.name for row in taxonomy.classes() if row.class_id in names.values()),
     )
 
 
@@ -122,7 +146,7 @@ def write_coco(coco: CocoSet, path: Path, image_root: Path) -> None:
     Raises:
         AnnotationError: an image lies outside `image_root`.
     """
-    classes = taxonomy.classes()
+    classes = [row for row in taxonomy.classes() if row.name in coco.labelled]
     data: dict[str, Any] = {
         "info": {"description": "cargo X-ray scans", "version": provenance.Provenance().tool},
         "categories": [{"id": c.class_id + 1, "name": c.name} for c in classes],

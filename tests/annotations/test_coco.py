@@ -62,6 +62,22 @@ def test_a_set_survives_writing_and_reading(folder: Path, coco: CocoSet) -> None
     assert [p.name for p in folder.glob(".*")] == []
 
 
+def test_a_set_written_again_claims_no_more_labels_than_before(folder: Path) -> None:
+    """Labels of containers alone stay labels of containers alone."""
+    path, copy = folder / "foreign.json", folder / "copy.json"
+    path.write_text(json.dumps(_foreign()))
+    write_coco(read_coco(path, folder), copy, folder)
+    assert [row["name"] for row in json.loads(copy.read_text())["categories"]] == ["container"]
+
+
+def test_a_box_of_a_class_that_was_not_looked_for_is_refused(coco: CocoSet) -> None:
+    """A set cannot hold a firearm and say that nobody looked for firearms."""
+    with pytest.raises(ValueError, match="not among the labelled"):
+        CocoSet(coco.images, ("container",))
+    with pytest.raises(ValueError, match="unknown"):
+        CocoSet((), ("teapot",))
+
+
 def test_categories_are_matched_by_name(folder: Path) -> None:
     """A foreign file may number its categories as it likes; boxes are x, y, width, height."""
     path = folder / "foreign.json"
