@@ -78,6 +78,38 @@ class DecodeSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadSpec:
+    """Weights of the logistic model that tells loaded containers from empty ones.
+
+    Attributes:
+        mean: of each feature in :data:`nii.infer.load.FEATURES`.
+        scale: standard deviation of each.
+        weights: of each standardised feature.
+        bias: added to their weighted sum.
+        basis: what it was fitted on and how good it was, in words.
+    """
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    bias: float
+    basis: str
+
+    def __post_init__(self) -> None:
+        """Check that the numbers belong together.
+
+        Raises:
+            ValueError: lengths differ, or a scale is not positive.
+        """
+        if not len(self.mean) == len(self.scale) == len(self.weights) > 0:
+            msg = "mean, scale and weights of the load state differ in length"
+            raise ValueError(msg)
+        if min(self.scale) <= 0:
+            msg = "a scale of the load state is not positive"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """Describe one model.
 
@@ -90,6 +122,7 @@ class Card:
         decode: how the output maps become boxes.
         thresholds: scores of the graded levels.
         provenance: data, settings and code that made it.
+        load: tells loaded containers from empty ones; None where that was not learnt.
         model_sha256: digest of ``model.onnx`` (empty inside the file itself).
         metrics: measured quality, by name, with the data it was measured on in the name or text.
         intended_use: what it is for.
@@ -106,6 +139,7 @@ class Card:
     decode: DecodeSpec
     thresholds: Thresholds
     provenance: dict[str, Any]
+    load: LoadSpec | None = None
     model_sha256: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     intended_use: str = ""
@@ -271,6 +305,7 @@ def card_text(card: Card) -> str:
     lines += [
         "",
         f"Thresholds: {card.thresholds.basis}. It also finds: {', '.join(card.structures)}.",
+        *(["", f"Empty or loaded: {card.load.basis}."] if card.load else []),
         "",
         "## Measured",
         "",

@@ -392,7 +392,8 @@ def _line(result: Inspected) -> str:
     )
     more = len(inspection.regions) - 3
     tail = f"; and {more} more" if more > 0 else ""
-    return f"{inspection.level:6}  {result.files[0]}  {found or 'nothing found'}{tail}"
+    parts = ", ".join(part.label for part in inspection.containers) or "no container"
+    return f"{inspection.level:6}  {result.files[0]}  {parts}: {found or 'nothing found'}{tail}"
 
 
 def _say(text: str, *, quiet: bool = False) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from nii.config import from_dict, to_dict
 from nii.errors import ConfigError
@@ -78,12 +78,21 @@ class Structure:
         number: counts the parts of one kind from left to right, from 1.
         box_xyxy: pixels, x right, y down, upper bounds exclusive.
         score: 0 to 1.
+        load: ``empty`` or ``loaded``; None where it is no container or the model cannot tell.
+        load_score: probability that it is loaded, 0 to 1; None where `load` is None.
     """
 
     kind: str
     number: int
     box_xyxy: tuple[float, float, float, float]
     score: float
+    load: Literal["empty", "loaded"] | None = None
+    load_score: float | None = None
+
+    @property
+    def label(self) -> str:
+        """Return kind, number and load in words."""
+        return f"{self.kind} {self.number}" + (f", {self.load}" if self.load else "")
 
 
 @dataclass(frozen=True, slots=True)

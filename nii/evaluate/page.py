@@ -72,6 +72,7 @@ def page(result: EvaluationResult, evidence: Evidence, gallery: Gallery) -> str:
         _curves(evidence),
         _classes(result),
         _strata(result),
+        _load(result),
         *(_examples(gallery, kind, group) for group in get_args(Group) for kind in _KINDS),
         _failures(result),
         _definitions(),
@@ -216,6 +217,23 @@ def _strata(result: EvaluationResult) -> str:
         "beam passes beside the threat itself. The intervals take threats as independent.</p>"
     )
     return _section("Threats found by class and by what lies behind", note + _table(head, rows))
+
+
+def _load(result: EvaluationResult) -> str:
+    if result.load is None:
+        return ""
+    head = ("labelled as", "called rightly", "95 %", "count", "not found")
+    rows = [
+        f"<td>{escape(row.state)}</td>"
+        + _share(row.right, row.interval)
+        + f'<td class="plain">{row.not_found}</td>'
+        for row in result.load.rows
+    ]
+    note = (
+        '<p class="quiet">Of the containers that were found; what is not empty is loaded. Balanced '
+        f"accuracy: {number(result.load.balanced_accuracy)}.</p>"
+    )
+    return _section("Empty or loaded", note + _table(head, rows))
 
 
 def _share(counted: Proportion, interval: Interval | None) -> str:

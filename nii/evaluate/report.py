@@ -17,7 +17,7 @@ or whose size is not that of its labels, is left out, counted and named.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -30,6 +30,7 @@ from nii.detections import Detections
 from nii.errors import ConfigError, ScanFormatError
 from nii.evaluate import summary
 from nii.evaluate.examples import Gallery
+from nii.evaluate.load import LoadCall, load_calls, load_table
 from nii.evaluate.match import JudgedScan, Truth, judge
 from nii.evaluate.metrics import METRICS, Evidence
 from nii.evaluate.page import page
@@ -76,6 +77,7 @@ class _Tally:
     gallery: Gallery
     judged: list[JudgedScan]
     found: list[dict[str, Any]]
+    loads: list[LoadCall]
     failures: list[Failure]
 
 
@@ -116,7 +118,7 @@ def evaluate(
     detector: Finds = Detector.open(bundle, settings=ProviderSettings())
     tally = _run(detector, truth, limit, on_progress)
     evidence = Evidence.of(tally.judged, truth.class_ids, detector.card.thresholds)
-    result = _result(detector, truth, evidence, tally.failures)
+    result = _result(detector, truth, evidence, tally)
     out.mkdir(parents=True, exist_ok=True)
     save(out / DETECTIONS_FILE, json.dumps(tally.found, allow_nan=False).encode())
     save(out / PAGE_FILE, page(result, evidence, tally.gallery).encode())
@@ -132,7 +134,7 @@ def _run(
     on_progress: Callable[[int, int], None] | None,
 ) -> _Tally:
     """Look at one scan after the other; no scan outlives its turn."""
-    tally = _Tally(Gallery(), [], [], [])
+    tally = _Tally(Gallery(), [], [], [], [])
     chosen = list(zip(truth.images, truth.image_ids, strict=True))[:limit]
     for done, (image, image_id) in enumerate(chosen, start=1):
         try:
@@ -165,6 +167,7 @@ def _judge(
     judged = judge(truth.name_of(image), found, objects, truth.class_ids)
     tally.judged.append(judged)
     tally.found += coco_rows(judged.detections, image_id, truth.category_ids)
+    tally.loads += load_calls(image, found, scan, detector.card)
     tally.gallery.offer(judged, detector.card.thresholds, lambda: render_grey(scan))
 
 
@@ -199,9 +202,9 @@ def _read(image: CocoImage) -> Scan:
 
 
 def _result(
-    detector: Finds, truth: TruthSet, evidence: Evidence, failures: Sequence[Failure]
+    detector: Finds, truth: TruthSet, evidence: Evidence, tally: _Tally
 ) -> EvaluationResult:
-    card = detector.card
+    card, failures = detector.card, tally.failures
     return EvaluationResult(
         model=f"{card.name} {card.version}",
         bundle_sha256=detector.model.sha256,
@@ -212,6 +215,7 @@ def _result(
         estimates=summary.estimates(evidence, summary.SEED, summary.REPEATS),
         classes=summary.class_rows(evidence, summary.SEED, summary.REPEATS),
         strata=summary.stratum_rows(evidence),
+        load=load_table(tally.loads),
         failures=tuple(failures),
         warnings=_warnings(card, truth, evidence, len(failures)),
         settings={

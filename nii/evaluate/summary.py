@@ -16,6 +16,7 @@ from nii import taxonomy
 from nii.config import to_dict
 from nii.evaluate import curves
 from nii.evaluate.intervals import Interval, Proportion, clopper_pearson
+from nii.evaluate.load import LoadTable
 from nii.evaluate.match import IOU_LIMITS
 from nii.evaluate.metrics import (
     AT_THRESHOLD,
@@ -82,6 +83,7 @@ class EvaluationResult:
         estimates: by the names of `METRICS`.
         classes: average precision by class.
         strata: P_d by class and by areal density behind.
+        load: which load states were called rightly; None where none is labelled or learnt.
         failures: scans that could not be read.
         warnings: what the reader should know before the numbers.
         settings: the values needed to get the same numbers again.
@@ -97,6 +99,7 @@ class EvaluationResult:
     estimates: Mapping[str, Estimate]
     classes: tuple[ClassRow, ...]
     strata: tuple[StratumRow, ...]
+    load: LoadTable | None = None
     failures: tuple[Failure, ...] = ()
     warnings: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)

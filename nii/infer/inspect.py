@@ -14,6 +14,7 @@ from nii import taxonomy
 from nii.bundle import Card
 from nii.detections import Detections
 from nii.infer import position
+from nii.infer.load import load_of
 from nii.inspection import (
     Inspection,
     Level,
@@ -72,7 +73,7 @@ def inspect(scan: Scan, detector: Finds, clock: Callable[[], datetime] = utc_now
     """
     found, timing = detector.detect(scan)
     start = time.perf_counter()
-    structures = structures_of(found, detector.card)
+    structures = structures_of(found, detector.card, scan)
     layout = position.layout_of(structures, scan.transmission[0])
     regions = regions_of(found, detector.card, layout, scan.pixel_pitch_mm)
     return Inspection(
@@ -91,7 +92,7 @@ def inspect(scan: Scan, detector: Finds, clock: Callable[[], datetime] = utc_now
     )
 
 
-def structures_of(found: Detections, card: Card) -> tuple[Structure, ...]:
+def structures_of(found: Detections, card: Card, scan: Scan) -> tuple[Structure, ...]:
     """Return containers and vehicles above the card's threshold, each kind from left to right."""
     kinds = {row.class_id: row.name for row in taxonomy.in_group("structure")}
     rows = [
@@ -106,7 +107,10 @@ def structures_of(found: Detections, card: Card) -> tuple[Structure, ...]:
     parts = []
     for kind, box, score in rows:
         count[kind] += 1
-        parts.append(Structure(kind, count[kind], box, score))
+        spec = card.load if kind == "container" else None
+        load = load_of(scan.transmission[0], box, spec) if spec else None
+        state = (load.state, load.score) if load else (None, None)
+        parts.append(Structure(kind, count[kind], box, score, *state))
     return tuple(parts)
 
 

@@ -101,7 +101,7 @@ def draw_png(grey: UInt8[np.ndarray, "height width"], inspection: Inspection) ->
         text = f"{region.number} {name} {region.score:.2f} {region.level}"
         _draw_tag(sheet, text, _LEVELS[region.level], box)
     for part in inspection.containers:
-        _draw_tag(sheet, f"container {part.number}", _CONTAINER, whole(part.box_xyxy))
+        _draw_tag(sheet, part.label, _CONTAINER, whole(part.box_xyxy))
     return palette_png(sheet.index, _palette())
 
 

@@ -79,10 +79,7 @@ def overview_svg(inspection: Inspection, uri: str) -> str:
     width, height = inspection.scan.width, inspection.scan.height
     marks = [(str(r.level), _around(r.box_xyxy), _tag_of(r)) for r in inspection.regions]
     taken = [box for _, box, _ in marks]
-    marks += [
-        ("container", whole(part.box_xyxy), f"container {part.number}")
-        for part in inspection.containers
-    ]
+    marks += [("container", whole(part.box_xyxy), part.label) for part in inspection.containers]
     font = max(8, width // 105)
     drawn = []
     for kind, box, text in marks:

@@ -208,7 +208,11 @@ def _figure(region: Region, svgs: str) -> str:
 def _details(entry: Entry) -> str:
     inspection = entry.inspection
     times = ", ".join(f"{stage} {ms:.0f}" for stage, ms in inspection.timing_ms.items())
-    left = [*_scan_rows(inspection.scan), ("data", f"{entry.stem}{INSPECTION_SUFFIX}")]
+    left = [
+        *_scan_rows(inspection.scan),
+        *_parts(inspection),
+        ("data", f"{entry.stem}{INSPECTION_SUFFIX}"),
+    ]
     right = [
         ("inspected", inspection.inspected_at),
         ("model", _model(inspection.model)),
@@ -235,6 +239,14 @@ def _scan_rows(scan: ScanFacts) -> list[tuple[str, str]]:
         ("SHA-256", f"{scan.sha256[:_SHORT]}…" if scan.sha256 else "unknown"),
     ]
     return rows + [("assumed", text) for text in scan.assumptions]
+
+
+def _parts(inspection: Inspection) -> list[tuple[str, str]]:
+    parts = (
+        part.label if part.load_score is None else f"{part.label} ({part.load_score:.2f} loaded)"
+        for part in inspection.structures
+    )
+    return [("found", "; ".join(parts) or "no container and no vehicle")]
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> str:

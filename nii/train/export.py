@@ -124,6 +124,7 @@ def card_of(
         version=version or f"{nii.__version__}+{meta.step}",
         provenance=made.with_step(f"exported to ONNX, opset {OPSET}").to_json(),
         metrics=_told(metrics, config),
+        load=validation.load if validation else None,
         intended_use=_INTENDED_USE,
         limits=_limits(config, simulated=made.settings["simulated"], measured=bool(metrics)),
     )

@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from torch import nn
 
 from nii import taxonomy
-from nii.bundle import Card, Thresholds
+from nii.bundle import Card, LoadSpec, Thresholds
 from nii.detections import Detections
 from nii.evaluate.average_precision import coco_precision, mean_of
 from nii.evaluate.curves import p_d_at_false_alarms, threat_table
@@ -44,11 +44,13 @@ class Validation:
         metrics: by name; None where the scans do not define it.
         thresholds: suggested scores of the graded levels.
         selection: what the best checkpoint is chosen by: mean AP50 of structures and threats.
+        load: tells loaded containers from empty ones, where that was learnt.
     """
 
     metrics: dict[str, float | None]
     thresholds: Thresholds
     selection: float
+    load: LoadSpec | None = None
 
 
 def validate(network: nn.Module, config: TrainConfig) -> Validation:

@@ -134,7 +134,7 @@ def test_structures_are_numbered_from_the_left(card: Card) -> None:
         ((0.0, 0.0, 950.0, 99.0), 0.9, VEHICLE),
         ((0.0, 0.0, 200.0, 99.0), 0.4, VEHICLE),
     ]
-    parts = structures_of(detections(rows), card)
+    parts = structures_of(detections(rows), card, Scan(np.ones((2, 100, 950), np.float32)))
     assert [(p.kind, p.number, p.box_xyxy[0]) for p in parts] == [
         ("container", 1, 10.0),
         ("container", 2, 500.0),
@@ -161,7 +161,8 @@ def test_a_good_scan_has_no_warning(card: Card) -> None:
     """Where nothing is doubtful nothing is said; what the beam did not get through is."""
     transmission = np.full((2, 800, 900), 0.5, np.float32)
     scan = Scan(transmission, endpoint_mev=(9.0, 6.0))
-    parts = structures_of(detections([((100.0, 100.0, 500.0, 500.0), 0.9, CONTAINER)]), card)
+    found = detections([((100.0, 100.0, 500.0, 500.0), 0.9, CONTAINER)])
+    parts = structures_of(found, card, scan)
     assert warnings_of(scan, parts, card) == ()
     dark = transmission.copy()
     dark[:, 100:200, 100:500] = 0

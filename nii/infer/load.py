@@ -1,0 +1,131 @@
+"""Load state of a container: empty or loaded, from how it darkens the beam.
+
+The inside of the container is brought to a few cells, and a logistic model weighs simple facts
+about them: how much they attenuate beside its brightest part, how unlike rows and columns are. It
+needs no pixel pitch and little of the grey curve, so it serves display pictures too. The weights
+come with the card of the model (:class:`nii.bundle.LoadSpec`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from nii.bundle import LoadSpec
+
+LoadState = Literal["empty", "loaded"]
+
+_COLUMNS, _ROWS = 96, 32
+_INSIDE = (slice(4, 25), slice(5, -5))
+"""Cells that show the load: below the roof, above floor and chassis, between posts and doors."""
+_TOP, _LOWER = slice(0, 3), slice(10, None)
+"""Rows of the inside: where cargo seldom reaches, and where it stands."""
+_AIR_QUANTILE = 0.98
+_SPARSE = 8
+"""Every eighth pixel both ways tells the grey of air well enough."""
+_LEAST = 1e-3
+_WALL_QUANTILE = 0.1
+_SMALL = 0.02
+"""Added before logarithms: attenuation below which a difference is noise. Assumption."""
+
+FEATURES = (
+    *(f"attenuation_q{q:02}" for q in (5, 25, 50, 75, 95)),
+    "spread",
+    "half_spread",
+    "share_above_wall",
+    "share_far_above_wall",
+    "log_median_over_wall",
+    "log_q75_over_wall",
+    "log_q95_over_wall",
+    "log_lower_over_top",
+    "columns_deviation",
+    "rows_deviation",
+    "log_columns_deviation",
+    "log_rows_deviation",
+    "columns_above_wall",
+    "change_along",
+    "change_down",
+    "length_over_height",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Say how a container is loaded.
+
+    Attributes:
+        state: empty or loaded; the likelier of the two.
+        score: probability that it is loaded, 0 to 1.
+    """
+
+    state: LoadState
+    score: float
+
+
+def load_of(
+    transmission: Float32[np.ndarray, "height width"],
+    box_xyxy: tuple[float, float, float, float],
+    spec: LoadSpec,
+) -> Load | None:
+    """Return the load state of one container, or None where too little of it is seen.
+
+    Args:
+        transmission: highest energy, or the grey of a display picture from 0 to 1.
+        box_xyxy: the container in pixels.
+        spec: weights of the model.
+    """
+    features = load_features(transmission, box_xyxy)
+    if features is None:
+        return None
+    unit = (features - np.asarray(spec.mean)) / np.asarray(spec.scale)
+    logit = float(unit @ np.asarray(spec.weights)) + spec.bias
+    score = 1 / (1 + math.exp(-max(min(logit, 50.0), -50.0)))
+    return Load("loaded" if score > 0.5 else "empty", round(score, 4))  # noqa: PLR2004
+
+
+def load_features(
+    transmission: Float32[np.ndarray, "height width"], box_xyxy: tuple[float, float, float, float]
+) -> Float64[np.ndarray, " feature"] | None:
+    """Return the facts in `FEATURES` of one container, or None where it is smaller than the cells.
+
+    Attenuation is taken relative to the air of the picture.
+    """
+    x0, y0, x1, y1 = (round(edge) for edge in box_xyxy)
+    part = transmission[max(y0, 0) : y1, max(x0, 0) : x1]
+    if part.shape[0] < _ROWS or part.shape[1] < _COLUMNS:
+        return None
+    air = max(float(np.quantile(transmission[::_SPARSE, ::_SPARSE], _AIR_QUANTILE)), _LEAST)
+    small = cv2.resize(np.ascontiguousarray(part), (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA)
+    inside = -np.log(np.maximum(small.astype(np.float64) / air, _LEAST))[_INSIDE]
+    rows, columns = np.median(inside, axis=1), np.median(inside, axis=0)
+    low, lower, middle, upper, high = np.quantile(inside, (0.05, 0.25, 0.5, 0.75, 0.95))
+    wall = float(np.quantile(inside, _WALL_QUANTILE))
+    return np.asarray(
+        [
+            *(low, lower, middle, upper, high),
+            high - low,
+            middle - low,
+            (inside > wall + 0.15).mean(),
+            (inside > 1.6 * wall + 0.05).mean(),
+            *(_log_ratio(value, wall) for value in (middle, upper, high)),
+            _log_ratio(float(np.median(inside[_LOWER])), float(np.median(inside[_TOP]))),
+            columns.std(),
+            rows.std(),
+            np.log(columns.std() + _SMALL / 2),
+            np.log(rows.std() + _SMALL / 2),
+            (columns > 1.5 * wall + 0.05).mean(),
+            np.abs(np.diff(inside, axis=1)).mean(),
+            np.abs(np.diff(inside, axis=0)).mean(),
+            part.shape[1] / part.shape[0],
+        ],
+        np.float64,
+    )
+
+
+def _log_ratio(value: float, reference: float) -> float:
+    return math.log((max(value, 0.0) + _SMALL) / (max(reference, 0.0) + _SMALL))

@@ -1,0 +1,78 @@
+"""Load state: what darkens the inside of a container makes it loaded, whatever the grey curve."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from jaxtyping import Float32
+
+from nii.bundle import LoadSpec
+from nii.infer.load import FEATURES, load_features, load_of
+
+BOX = (100.0, 50.0, 700.0, 250.0)
+SPEC = LoadSpec(
+    mean=(0.0,) * len(FEATURES),
+    scale=(1.0,) * len(FEATURES),
+    weights=tuple(10.0 if name == "share_above_wall" else 0.0 for name in FEATURES),
+    bias=-2.0,
+    basis="weights of the test",
+)
+
+
+def container(load_g: float, *, air: float = 1.0) -> Float32[np.ndarray, "height width"]:
+    """Return a picture of a container whose lower half holds something of some attenuation."""
+    picture = np.full((300, 800), air, np.float32)
+    picture[50:250, 100:700] *= np.float32(np.exp(-0.15))
+    picture[150:240, 120:680] *= np.float32(np.exp(-load_g))
+    return picture
+
+
+def test_a_dark_half_is_a_load_and_walls_alone_are_none() -> None:
+    """The same container is empty without and loaded with cargo."""
+    empty, loaded = load_of(container(0.0), BOX, SPEC), load_of(container(1.0), BOX, SPEC)
+    assert empty is not None
+    assert loaded is not None
+    assert (empty.state, loaded.state) == ("empty", "loaded")
+    assert empty.score < 0.5 < loaded.score
+
+
+def test_features_have_their_names_and_do_not_depend_on_the_brightness_of_air() -> None:
+    """Everything is measured against the air of the same picture."""
+    features = load_features(container(0.5), BOX)
+    dimmed = load_features(container(0.5, air=0.6), BOX)
+    assert features is not None
+    assert dimmed is not None
+    assert features.shape == (len(FEATURES),)
+    np.testing.assert_allclose(features, dimmed, atol=1e-6)
+
+
+def test_a_mirrored_container_is_loaded_the_same() -> None:
+    """Left and right mean nothing."""
+    picture = container(0.7)
+    features = load_features(picture, BOX)
+    turned = load_features(np.ascontiguousarray(picture[:, ::-1]), BOX)
+    assert features is not None
+    assert turned is not None
+    np.testing.assert_allclose(features, turned, atol=1e-6)
+
+
+@pytest.mark.parametrize("box", [(0.0, 0.0, 50.0, 250.0), (790.0, 0.0, 900.0, 300.0)])
+def test_a_part_that_is_too_small_says_nothing(box: tuple[float, float, float, float]) -> None:
+    """A sliver of a container is neither empty nor loaded."""
+    assert load_of(container(0.5), box, SPEC) is None
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_picture_of_one_grey_breaks_nothing(value: float) -> None:
+    """Black and white pictures give finite facts."""
+    features = load_features(np.full((300, 800), value, np.float32), BOX)
+    assert features is not None
+    assert np.isfinite(features).all()
+
+
+def test_weights_that_do_not_belong_together_are_refused() -> None:
+    """A card cannot carry a model with a weight missing or a scale of zero."""
+    with pytest.raises(ValueError, match="length"):
+        LoadSpec((0.0,), (1.0,), (1.0, 2.0), 0.0, "")
+    with pytest.raises(ValueError, match="positive"):
+        LoadSpec((0.0,), (0.0,), (1.0,), 0.0, "")
