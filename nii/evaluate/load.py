@@ -23,7 +23,7 @@ STATES = ("empty", "partial", "full", "tank")
 
 @dataclass(frozen=True, slots=True)
 class LoadCall:
-    """Hold one labelled container, and whether it was called rightly; None where it was not found."""
+    """Hold one labelled container, and whether it was called rightly; None if it was not found."""
 
     state: str
     right: bool | None
