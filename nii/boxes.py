@@ -7,6 +7,9 @@ from jaxtyping import Float32, Int64
 
 Boxes = Float32[np.ndarray, "n 4"]
 
+_TINY = np.finfo(np.float32).tiny
+"""Smallest area that is divided by: nothing overlaps an empty box."""
+
 
 def area(boxes_xyxy: Float32[np.ndarray, "n 4"]) -> Float32[np.ndarray, " n"]:
     """Return the area of each box; zero where it is turned inside out."""
@@ -30,7 +33,7 @@ def iou(
     """Return intersection over union of every pair; 0 where both boxes are empty."""
     common = intersection(first_xyxy, second_xyxy)
     union = area(first_xyxy)[:, None] + area(second_xyxy)[None, :] - common
-    return np.asarray(common / np.maximum(union, np.finfo(np.float32).tiny), np.float32)
+    return np.asarray(common / np.maximum(union, _TINY), np.float32)
 
 
 def coverage(
@@ -38,9 +41,7 @@ def coverage(
 ) -> Float32[np.ndarray, "n m"]:
     """Return the share of each first box that lies inside each second box."""
     common = intersection(first_xyxy, second_xyxy)
-    return np.asarray(
-        common / np.maximum(area(first_xyxy)[:, None], np.finfo(np.float32).tiny), np.float32
-    )
+    return np.asarray(common / np.maximum(area(first_xyxy)[:, None], _TINY), np.float32)
 
 
 def nms(

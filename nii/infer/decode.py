@@ -187,31 +187,32 @@ def _peaks(
     A plateau counts once, at its cell nearest to the middle of the plateau. So the last digit of
     a score, which depends on the library that computed it, decides nothing.
     """
-    found: list[tuple[int, int, int]] = []
+    found = [np.zeros((0, 3), np.int64)]
     kernel = np.ones((3, 3), np.uint8)
     for index, plane in enumerate(heat):
         if float(plane.max(initial=0)) < least:
             continue
         top = (plane >= cv2.dilate(plane, kernel) - _TIE) & (plane >= least)
-        found += [(index, row, column) for row, column in _middles(top)]
-    table = np.asarray(found, np.int64).reshape(-1, 3)
+        places = _middles(top)
+        found.append(np.column_stack([np.full(len(places), index), places]))
+    table = np.concatenate(found)
     return table[:, 0], table[:, 1], table[:, 2]
 
 
-def _middles(mask: Bool[np.ndarray, "rows columns"]) -> list[tuple[int, int]]:
-    """Return for each connected part of a mask its cell nearest to the middle of the part."""
-    _, labels, boxes_xywh, middles = cv2.connectedComponentsWithStats(mask.view(np.uint8))
-    found: list[tuple[int, int]] = []
-    for label, (x, y, wide, high, cells) in enumerate(boxes_xywh[1:].tolist(), start=1):
-        if cells == 1:
-            found.append((y, x))
-            continue
-        rows, columns = np.nonzero(labels[y : y + high, x : x + wide] == label)
-        far = (rows + y - middles[label, 1]) ** 2 + (columns + x - middles[label, 0]) ** 2
+def _middles(mask: Bool[np.ndarray, "rows columns"]) -> Int64[np.ndarray, "part 2"]:
+    """Return row and column of the cell nearest to the middle of each connected part of a mask."""
+    _, labels, frames, middles = cv2.connectedComponentsWithStats(mask.view(np.uint8))
+    places: Int64[np.ndarray, "part 2"] = frames[1:, [cv2.CC_STAT_TOP, cv2.CC_STAT_LEFT]].astype(
+        np.int64
+    )
+    for part in np.flatnonzero(frames[1:, cv2.CC_STAT_AREA] > 1):
+        x, y, wide, high = (int(v) for v in frames[part + 1, :4])
+        corner = np.asarray([y, x])
+        cells = np.argwhere(labels[y : y + high, x : x + wide] == part + 1) + corner
         # Rounded, since distances from a middle between cells are equal but for their last digit.
-        nearest = int(np.argmin(np.round(far, 6)))
-        found.append((int(rows[nearest]) + y, int(columns[nearest]) + x))
-    return found
+        far = np.round(((cells - middles[part + 1, ::-1]) ** 2).sum(axis=1), 6)
+        places[part] = cells[int(np.argmin(far))]
+    return places
 
 
 def _rounded(scores: Float32[np.ndarray, " n"]) -> Float32[np.ndarray, " n"]:
