@@ -6,7 +6,8 @@ The materials that are told apart are not those of the calibration wedges. Each 
 beam behind the two walls of an empty container (3.1 g/cm2 of steel), 400 times with new noise: the
 noise of photons and electronics of the default detector, averaged over a segment, and what
 calibration leaves over for the whole segment (0.2 % of the signal, each energy for itself), once
-for the object and once for the ring around it. Scatter, edges and mixtures are left out.
+for the object and once for the ring around it. A last table puts 60 g/cm2 of water into the beam
+as well. Scatter, edges and mixtures are left out.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ TOLD = (
     *("gold", "silver", "platinum"),
 )
 GRAMS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 150.0)
-WALL = 3.1
+WALLS = {"iron": 3.1}
+LOADED = {"iron": 3.1, "water": 60.0}
 DRAWS = 400
 CALIBRATION_ERROR = 0.002
 
@@ -44,16 +46,17 @@ def noisy(
     return -np.log(ideal) + sigma * rng.standard_normal((DRAWS, 2)), np.tile(sigma, (DRAWS, 1))
 
 
-def table(beam: Beam, calibration: Calibration, pixels: int) -> np.ndarray:
+def table(
+    beam: Beam, calibration: Calibration, pixels: int, others: dict[str, float]
+) -> np.ndarray:
     """Return the share of draws by areal density, true class and named class."""
     rng = np.random.default_rng(1)
-    behind = np.zeros(len(WEDGES))
-    behind[WEDGES.index("iron")] = WALL
+    behind = np.asarray([others.get(name, 0.0) for name in WEDGES])
     shares = np.zeros((len(GRAMS), len(CLASSES), len(CLASSES)))
     for step, grams in enumerate(GRAMS):
         for name in TOLD:
-            whole, sigma = noisy(beam, {"iron": WALL, name: grams}, pixels, rng)
-            around, ring_sigma = noisy(beam, {"iron": WALL}, pixels, rng)
+            whole, sigma = noisy(beam, {**others, name: grams}, pixels, rng)
+            around, ring_sigma = noisy(beam, others, pixels, rng)
             found = decode(whole - around, np.hypot(sigma, ring_sigma), calibration, behind)
             named = np.bincount(found.probabilities.argmax(1), minlength=len(CLASSES))
             shares[step, CLASSES.index(class_of(by_name(name).z_eff))] += named
@@ -61,18 +64,19 @@ def table(beam: Beam, calibration: Calibration, pixels: int) -> np.ndarray:
 
 
 def main() -> None:
-    """Print one table for each beam and size of segment, and the whole matrix of the first beam."""
+    """Print one table for each beam, size of segment and load, and the first matrix in full."""
     for endpoints in BEAMS:
-        beam = make_beam(endpoints, tuple(dict.fromkeys((*TOLD, "iron"))))
+        beam = make_beam(endpoints, tuple(dict.fromkeys((*TOLD, *LOADED))))
         calibration = calibrate(make_beam(endpoints, WEDGES))
-        for pixels in (400, 1):
-            shares = table(beam, calibration, pixels)
-            print(f"\n{endpoints[0]:g}/{endpoints[1]:g} MeV, segment of {pixels} pixels\n")
+        for pixels, others in ((400, WALLS), (1, WALLS), (400, LOADED)):
+            shares = table(beam, calibration, pixels, others)
+            load = ", ".join(f"{grams:g} g/cm² {name}" for name, grams in others.items())
+            print(f"\n{endpoints[0]:g}/{endpoints[1]:g} MeV, {pixels} pixels, behind {load}\n")
             print("| g/cm² | " + " | ".join(CLASSES) + " |\n|---|" + "---|" * len(CLASSES))
             for grams, matrix in zip(GRAMS, shares, strict=True):
                 right = " | ".join(f"{100 * share:.0f} %" for share in np.diag(matrix))
                 print(f"| {grams:g} | {right} |")
-            if endpoints == BEAMS[0] and pixels > 1:
+            if endpoints == BEAMS[0] and pixels > 1 and others is WALLS:
                 print_matrices(shares)
 
 

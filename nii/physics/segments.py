@@ -39,6 +39,8 @@ class SegmentConfig:
     """Smallest step of -ln T from pixel to pixel that is an edge, in air."""
     step_behind: float = 0.04
     """What one unit of -ln T adds to `step`: noise grows with what is in the beam."""
+    widest_ratio: float = 1.5
+    """Largest ratio of -ln T, counted from `step / step_behind` below air, in one segment."""
     smallest_px: int = 60
     """Flat places with fewer pixels join their neighbours."""
     edge_px: int = 2
@@ -60,7 +62,8 @@ def segment(
     """Return a number for every pixel: 0 for air, then 1, 2, … for places of one thickness.
 
     Flat places (no step of the smoothed attenuation) are the seeds of a watershed that shares out
-    the edges between them. Two materials of equal attenuation that touch are one segment.
+    the edges between them. A soft slope is cut where its attenuation has changed too much. Two
+    materials of equal attenuation that touch are one segment.
 
     Args:
         transmission: I/I0, open beam is 1.
@@ -71,17 +74,47 @@ def segment(
     slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)) / 8
     relative = slope / (config.step - config.step_behind * np.minimum(smooth, 0))
     air = -smooth < config.air
-    flat = ((relative < 1) & ~air).astype(np.uint8)
-    _, seeds, statistics, _ = cv2.connectedComponentsWithStats(flat, connectivity=4)
-    large = np.flatnonzero(statistics[1:, cv2.CC_STAT_AREA] >= config.smallest_px) + 1
-    number = np.zeros(len(statistics), np.int32)
-    number[large] = np.arange(2, len(large) + 2)
-    markers = np.where(air, np.int32(1), number[seeds])
+    plateaus = _components((relative < 1) & ~air, config.smallest_px)
+    seeds = _cut_slopes(plateaus, -smooth, config)
+    markers = np.where(air, 1, np.where(seeds > 0, seeds + 1, 0))
     height = np.clip(relative * 40, 0, 255).astype(np.uint8)
     flooded = cv2.watershed(cv2.merge([height] * 3), np.ascontiguousarray(markers, np.int32))
     borders = cv2.dilate(flooded.astype(np.float32), np.ones((3, 3), np.uint8))
     whole = np.where(flooded < 0, borders.astype(np.int32), flooded)
     return np.asarray(np.maximum(whole - 1, 0), np.int32)
+
+
+def _components(
+    mask: Bool[np.ndarray, "height width"], smallest_px: int
+) -> Int32[np.ndarray, "height width"]:
+    """Return connected places numbered from 1, without those of fewer pixels."""
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(
+        mask.astype(np.uint8), connectivity=4
+    )
+    large = np.flatnonzero(statistics[1:, cv2.CC_STAT_AREA] >= smallest_px) + 1
+    number = np.zeros(len(statistics), np.int32)
+    number[large] = np.arange(1, len(large) + 1)
+    return np.asarray(number[labels], np.int32)
+
+
+def _cut_slopes(
+    labels: Int32[np.ndarray, "height width"],
+    attenuation: Float32[np.ndarray, "height width"],
+    config: SegmentConfig,
+) -> Int32[np.ndarray, "height width"]:
+    """Return the places cut into bands of attenuation wherever they hold too much of it."""
+    cut, count = np.zeros_like(labels), 0
+    depth = np.log(np.maximum(attenuation, 0) + config.step / config.step_behind)
+    for label in range(1, int(labels.max(initial=0)) + 1):
+        inside = labels == label
+        low, high = np.percentile(depth[inside], (2, 98))
+        bands = max(int(np.ceil((high - low) / np.log(config.widest_ratio))), 1)
+        band = np.clip((depth - low) / max(high - low, 1e-6) * bands, 0, bands - 1).astype(int)
+        for step in range(bands):
+            parts = _components(inside & (band == step), config.smallest_px)
+            cut = np.where(parts > 0, parts + count, cut)
+            count += int(parts.max())
+    return np.asarray(cut, np.int32)
 
 
 def core(mask: Bool[np.ndarray, "height width"], edge_px: int) -> Bool[np.ndarray, "height width"]:

@@ -71,6 +71,20 @@ def test_blocks_in_air_become_segments() -> None:
     assert (labels[:15] == 0).all()
 
 
+def test_a_soft_slope_is_cut() -> None:
+    """A load that fades into a thin wall without a step does not swallow the wall."""
+    alpha = np.concatenate([np.full(60, 0.1), np.linspace(0.1, 2.0, 120), np.full(60, 2.0)])
+    ramp = np.tile(np.exp(-alpha).astype(np.float32), (2, 50, 1))
+    labels = segment(ramp)
+    assert labels.min() == 1
+    assert labels[25, 20] != labels[25, 220]
+    for label in range(1, labels.max() + 1):
+        inside = -np.log(ramp[0][labels == label])
+        assert (inside.max() + 0.5) / (inside.min() + 0.5) < 1.6
+    whole = segment(ramp, SegmentConfig(widest_ratio=1e9))
+    assert whole.max() == 1
+
+
 def test_air_has_no_segment() -> None:
     """An empty scan, noise and all, is label 0 everywhere."""
     assert segment(scan(0.0, grams=0.0)).max() == 0
