@@ -1,8 +1,19 @@
-"""Bremsstrahlung of an electron linac: forward Schiff spectrum behind target and filter."""
+"""Bremsstrahlung of an electron linac or betatron: Schiff spectrum behind target and filter.
+
+On the axis the spectrum is the forward Schiff formula behind two fitted filters. Off the axis it
+softens, because the hard photons are made before the electrons scatter and so fly forward:
+
+    photons(E, angle) = photons(E, 0) exp(-c tan(angle) sqrt(E / end-point))
+
+The shape with its one constant is empirical, fitted to Monte Carlo spectra up to 26.5 degrees.
+"""
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 from jaxtyping import Float64
@@ -17,6 +28,8 @@ LOWEST_ENERGY_MEV = 0.1
 _TARGET_Z = 74.0
 _SCREENING = 111.0
 _LOWEST_ENDPOINT_MEV = 1.0
+LARGEST_FAN_ANGLE_DEG = 30.0
+"""The softening was fitted up to 26.5 degrees; a little beyond is an assumption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +40,6 @@ class Filter:
     """Self-absorption of the target."""
     copper_g_per_cm2: float
     """Target backing, window and hardening filter, as copper."""
-
-
-FILTERS: dict[float, Filter] = {4.0: Filter(1.5, 5.0), 6.0: Filter(2.0, 5.0), 9.0: Filter(3.5, 3.0)}
-"""End-point in MeV to filter; 6 and 9 were fitted to Monte Carlo spectra, 4 is an assumption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +65,77 @@ def linac_spectrum(
     *,
     energy_mev: Float64[np.ndarray, " energy"] | None = None,
     filtering: Filter | None = None,
+    fan_angle_deg: float = 0.0,
 ) -> Spectrum:
-    """Return the filtered forward spectrum of a linac.
+    """Return the filtered spectrum of a linac or betatron.
 
     Args:
         endpoint_mev: kinetic energy of the electrons.
         energy_mev: bin centres of equal width; 10 keV bins from 0.1 MeV to the end-point if absent.
-        filtering: what the beam crosses; taken from the nearest entry of `FILTERS` if absent.
+        filtering: what the beam crosses; `filter_for` the end-point if absent.
+        fan_angle_deg: angle between the ray and the axis of the beam, whichever its sign.
 
     Raises:
-        ConfigError: the end-point lies below 1 MeV or above the attenuation table.
+        ConfigError: the end-point lies below 1 MeV or above the attenuation table, or the angle is
+            larger than 30 degrees.
 
     Reference:
         Koch and Motz, Rev. Mod. Phys. 31 (1959) 920, formula 2BS at angle 0 (Schiff).
     """
+    _check(endpoint_mev, fan_angle_deg)
+    if energy_mev is None:
+        energy_mev = np.arange(LOWEST_ENERGY_MEV, endpoint_mev, 0.01) + 0.005
+    if filtering is None:
+        filtering = filter_for(endpoint_mev)
+    softening = _fitted(endpoint_mev, "softening") * abs(np.tan(np.radians(fan_angle_deg)))
+    photons = _schiff(endpoint_mev, energy_mev) * np.exp(
+        -mass_attenuation_cm2_per_g("W", energy_mev) * filtering.tungsten_g_per_cm2
+        - mass_attenuation_cm2_per_g("Cu", energy_mev) * filtering.copper_g_per_cm2
+        - softening * np.sqrt(energy_mev / endpoint_mev)
+    )
+    return Spectrum(energy_mev, photons / photons.sum())
+
+
+def filter_for(endpoint_mev: float) -> Filter:
+    """Return the filter that belongs to an end-point.
+
+    Only the rows of ``filters.csv`` marked as fit were compared with Monte Carlo spectra. Between
+    rows the filter is interpolated, beyond them the nearest row holds: both are assumptions.
+    """
+    return Filter(
+        _fitted(endpoint_mev, "tungsten_g_per_cm2"), _fitted(endpoint_mev, "copper_g_per_cm2")
+    )
+
+
+def _check(endpoint_mev: float, fan_angle_deg: float) -> None:
     if not endpoint_mev >= _LOWEST_ENDPOINT_MEV:
         raise ConfigError(
             "linac_spectrum",
             found=f"an end-point of {endpoint_mev} MeV",
             expected=f"at least {_LOWEST_ENDPOINT_MEV} MeV",
-            remedy="This formula describes linacs, not X-ray tubes.",
+            remedy="This formula describes linacs; see nii/physics/tube.py for X-ray tubes.",
         )
-    if energy_mev is None:
-        energy_mev = np.arange(LOWEST_ENERGY_MEV, endpoint_mev, 0.01) + 0.005
-    if filtering is None:
-        filtering = FILTERS[min(FILTERS, key=lambda known: abs(known - endpoint_mev))]
-    photons = _schiff(endpoint_mev, energy_mev) * np.exp(
-        -mass_attenuation_cm2_per_g("W", energy_mev) * filtering.tungsten_g_per_cm2
-        - mass_attenuation_cm2_per_g("Cu", energy_mev) * filtering.copper_g_per_cm2
-    )
-    return Spectrum(energy_mev, photons / photons.sum())
+    if not abs(fan_angle_deg) <= LARGEST_FAN_ANGLE_DEG:
+        raise ConfigError(
+            "linac_spectrum",
+            found=f"a ray {fan_angle_deg} degrees off the axis",
+            expected=f"at most {LARGEST_FAN_ANGLE_DEG:g} degrees",
+            remedy="No spectrum is known there; narrow the fan.",
+        )
+
+
+def _fitted(endpoint_mev: float, column: str) -> float:
+    table = _filters()
+    return float(np.interp(endpoint_mev, table["endpoint_mev"], table[column]))
+
+
+@cache
+def _filters() -> dict[str, Float64[np.ndarray, " row"]]:
+    """Return the columns of numbers in ``filters.csv``."""
+    text = files("nii.physics").joinpath("filters.csv").read_text("utf-8")
+    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    names = [name for name in rows[0] if name != "source"]
+    return {name: np.asarray([float(row[name]) for row in rows]) for name in names}
 
 
 def _schiff(
