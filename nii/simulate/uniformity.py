@@ -232,3 +232,23 @@ def _drift(columns: Float64[np.ndarray, " width"]) -> float:
     if eighth < 4:  # noqa: PLR2004
         return float("nan")
     return float(known[-eighth:].mean() - known[:eighth].mean())
+
+
+def power_spectrum(
+    effects: Float64[np.ndarray, " n"],
+) -> tuple[Float64[np.ndarray, " point"], Float64[np.ndarray, " point"]]:
+    """Return frequency in cycles a pixel and power of row or column deviations, in 32 bands.
+
+    The power of all bands adds up to the variance of the deviations, trend left out; lines without
+    air count as 0.
+    """
+    known = np.isfinite(effects)
+    place = np.arange(len(effects)) / len(effects)
+    rest = np.zeros(len(effects))
+    if known.sum() > _LEAST_PIXELS:
+        trend = np.polyval(np.polyfit(place[known], effects[known], 2), place)
+        rest[known] = (effects - trend)[known]
+    power = np.abs(np.fft.rfft(rest)[1:]) ** 2 * 2 / (len(rest) * max(int(known.sum()), 1))
+    frequency = np.fft.rfftfreq(len(rest))[1:]
+    owner = np.minimum((frequency * 64).astype(np.int64), 31)
+    return (np.arange(32) + 0.5) / 64, np.bincount(owner, power, 32)
