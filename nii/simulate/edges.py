@@ -51,6 +51,8 @@ class Sharpness:
 
 def sharpness(plane: Float32[np.ndarray, "height width"], axis: int) -> Sharpness | str:
     """Return the blur along an axis (1 horizontal, 0 vertical), or why it cannot be measured."""
+    if min(plane.shape) < _BAND_PX:
+        return f"the scan is smaller than {_BAND_PX} pixels"
     turned = plane if axis else np.ascontiguousarray(plane.T)
     white = float(np.quantile(turned[::4, ::4], 0.99))
     widths: list[float] = []
@@ -64,9 +66,7 @@ def sharpness(plane: Float32[np.ndarray, "height width"], axis: int) -> Sharpnes
     return Sharpness(float(np.quantile(widths, _SHARPEST / 2)), len(widths))
 
 
-def _candidates(
-    plane: Float32[np.ndarray, "height width"], white: float
-) -> list[tuple[int, int]]:
+def _candidates(plane: Float32[np.ndarray, "height width"], white: float) -> list[tuple[int, int]]:
     """Return first row and middle column of windows with one strong change, strongest first."""
     found: list[tuple[float, int, int]] = []
     for row in range(0, plane.shape[0] - _BAND_PX + 1, _BAND_PX // 2):
@@ -84,9 +84,7 @@ def _candidates(
     return [(row, column) for _, row, column in sorted(found, reverse=True)[:_MOST_EDGES]]
 
 
-def _sigma(
-    window: Float32[np.ndarray, "height width"], edge: Edge, white: float
-) -> float | None:
+def _sigma(window: Float32[np.ndarray, "height width"], edge: Edge, white: float) -> float | None:
     """Return the width of the Gaussian edge that fits best; None if the sides are not flat."""
     rows, columns = np.indices(window.shape)
     away = (columns - edge.column - edge.slope * rows) / np.hypot(1.0, edge.slope)
@@ -133,4 +131,4 @@ _CUMULATIVE /= _CUMULATIVE[-1]
 
 def _normal(u: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
     """Return the cumulative normal distribution, from a table."""
-    return np.interp(u, _GRID, _CUMULATIVE)
+    return np.asarray(np.interp(u, _GRID, _CUMULATIVE), np.float64)

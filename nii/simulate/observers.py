@@ -71,6 +71,9 @@ class Penetration:
         correct: share of correct answers at each.
         visible_mm: steel behind which the arrow differs from the plate by one standard deviation
             of a single pixel: nearer to what an eye makes out without help (assumption).
+        black_share: pixels of the plate at `steel_mm` that are cut at black. Noise that is cut at
+            black has a mean that rises with its width, from which the filter can tell what no
+            photon told it: with many such pixels the figure is too deep.
     """
 
     steel_mm: float
@@ -78,6 +81,7 @@ class Penetration:
     thickness_mm: tuple[float, ...]
     correct: tuple[float, ...]
     visible_mm: float
+    black_share: float
 
 
 def attenuation(scan: Scan) -> Float32[np.ndarray, "height width"]:
@@ -121,7 +125,16 @@ def penetration(scanner: ScannerConfig, config: ObserverConfig, on_step: Step) -
         thickness_mm=tuple(float(thicknesses[k]) for k in order),
         correct=tuple(known[k] for k in order),
         visible_mm=visible,
+        black_share=black_share(depth, scanner, config),
     )
+
+
+def black_share(steel_mm: float, scanner: ScannerConfig, config: ObserverConfig) -> float:
+    """Return the share of the pixels of a plate that are as black as they can be."""
+    scene = phantoms.penetration_object(steel_mm, 0, config.pitch_mm)
+    seen = look(scene, scanner, config.seed, 0)[phantoms.plate_field(_BLURRED_PX)]
+    blackest = -np.log(PreprocessSpec().transmission_floor)
+    return float((seen > 0.999 * blackest).mean())
 
 
 def visible_mm(
@@ -188,7 +201,7 @@ def _arrow_filters() -> Float64[np.ndarray, "turn pixel"]:
     """
     inside = phantoms.plate_field(_BLURRED_PX)
     shapes = np.stack([phantoms.arrow_field(k)[inside] for k in range(4)]).astype(np.float64)
-    rows, columns = (axis[inside] / axis.max() for axis in np.indices(inside.shape))
+    rows, columns = np.argwhere(inside).T / max(inside.shape)
     smooth = np.stack([rows**i * columns**j for i in range(3) for j in range(3 - i)], 1)
     fitted, *_ = np.linalg.lstsq(smooth, shapes.T)
     return np.asarray(shapes - (smooth @ fitted).T, np.float64)
@@ -228,11 +241,9 @@ def diameter_mm(gauge: int) -> float:
     return float(0.127 * 92 ** ((36 - gauge) / 39))
 
 
-def wires(
-    steel_mm: float, scanner: ScannerConfig, config: ObserverConfig, on_step: Step
-) -> Wires:
+def wires(steel_mm: float, scanner: ScannerConfig, config: ObserverConfig, on_step: Step) -> Wires:
     """Find the thinnest wire that is found at the fixed rate of false wires."""
-    empty = phantoms.wire_object(0, steel_mm, config.pitch_mm, tangent=0.4, offset_px=0)
+    empty = phantoms.wire_object(0.0, steel_mm, config.pitch_mm, tangent=0.4, offset_px=0.0)
     false = [
         best_line(look(empty, scanner, config.seed + 1, draw))[0] for draw in range(config.draws)
     ]

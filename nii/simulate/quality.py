@@ -45,6 +45,7 @@ WIRE_STEEL_MM = (0.0, 50.0, 100.0, 150.0)
 CONTRAST_SHARES = (0.25, 0.5, 0.75)
 """Shares of the penetration at which contrast is measured."""
 _AXES = ("vertical", "horizontal")
+_MOST_BLACK = 0.05
 _AIR_PX = 512
 _THUMBNAIL_PX = 900
 
@@ -226,6 +227,8 @@ def _penetration(
     note = "of four orientations, by a matched filter over the whole arrow"
     if reached.at_the_end:
         note = f"at least: the thickest steel that was tried; {note}"
+    if reached.black_share > _MOST_BLACK:
+        note += f"; too deep, as {reached.black_share:.0%} of the pixels there are cut at black"
     share = f"{config.correct_share:.0%} told correctly"
     yield Measurement(
         "penetration", "penetration_mm", f"Steel, {share}", reached.steel_mm, "mm", note
@@ -257,13 +260,21 @@ def _wires(scanner: ScannerConfig, config: ObserverConfig, step: Step) -> Iterab
         x, y = np.asarray(seen, np.float64).T
         curve = Curve("thinnest wire", x, y)
         yield Chart("wires", "Thinnest wire found", "steel in mm", "diameter in mm", (curve,))
-    for steel_mm, diameter in seen[:: max(len(seen) - 1, 1)]:
-        scene = phantoms.wire_object(
-            diameter, steel_mm, config.pitch_mm, tangent=0.4, offset_px=0.0
-        )
-        view = attenuation(acquire(scene, scanner, np.random.default_rng(config.seed)))
-        title = f"Copper wire of {diameter:.2f} mm behind {steel_mm:.0f} mm of steel"
-        yield Picture("wires", title, _stretched(view))
+    for result in found[:: len(found) - 1]:
+        if result.gauge is not None:
+            yield _wire_picture(result, scanner, config)
+
+
+def _wire_picture(result: Wires, scanner: ScannerConfig, config: ObserverConfig) -> Picture:
+    """Return a wire of twice the least diameter: at the limit only the score sees it."""
+    diameter = 2 * diameter_mm(result.gauge or 0)
+    scene = phantoms.wire_object(
+        diameter, result.steel_mm, config.pitch_mm, tangent=0.4, offset_px=0.0
+    )
+    view = attenuation(acquire(scene, scanner, np.random.default_rng(config.seed)))
+    where = f"behind {result.steel_mm:.0f} mm of steel" if result.steel_mm else "in air"
+    title = f"Wire of {diameter:.1f} mm, twice the thinnest found, {where}"
+    return Picture("wires", title, _stretched(view))
 
 
 def _wire(result: Wires) -> Measurement:
@@ -272,9 +283,7 @@ def _wire(result: Wires) -> Measurement:
     label = f"Thinnest copper wire {where}"
     if result.gauge is None:
         return Measurement("wires", key, label, None, "mm", "not even AWG 0 (8.25 mm) is found")
-    return Measurement(
-        "wires", key, label, diameter_mm(result.gauge), "mm", f"AWG {result.gauge}"
-    )
+    return Measurement("wires", key, label, diameter_mm(result.gauge), "mm", f"AWG {result.gauge}")
 
 
 def _contrast(
@@ -318,9 +327,7 @@ def _resolution(scanner: ScannerConfig, config: ObserverConfig, step: Step) -> I
         ]
         yield from _axis(name, mtfs[name], depths[name], pitch)
     curves = tuple(Curve(name, mtf.frequency_per_px, mtf.modulation) for name, mtf in mtfs.items())
-    yield Chart(
-        "resolution", "MTF from the slanted edge", "cycles a pixel", "modulation", curves
-    )
+    yield Chart("resolution", "MTF from the slanted edge", "cycles a pixel", "modulation", curves)
     slots = np.asarray(resolution.SLOTS_MM)
     gauge = tuple(Curve(name, slots, np.asarray(depth)) for name, depth in depths.items())
     yield Chart("resolution", "Slot gauge, weakest dip", "slot in mm", "share of contrast", gauge)
@@ -448,9 +455,11 @@ def _evenness(result: uniformity.Evenness | str) -> Iterable[Part]:
 
 
 def _sharpness(scan: Scan) -> Iterable[Measurement]:
+    plane = scan.transmission[0]
+    plane = plane[:, uniformity.live_columns(plane)]
     for axis, name in reversed(list(enumerate(_AXES))):
-        found = edges.sharpness(scan.transmission[0], axis)
-        key, label = f"mtf50_{name}", f"MTF 50 % on edges of the scan, {name}"
+        found = edges.sharpness(plane, axis)
+        key, label = f"mtf50_{name}", f"MTF 50 % on edges, {name}"
         if isinstance(found, str):
             note = f"not measurable: {found}"
             yield Measurement("resolution", key, label, None, "1/px", note)
@@ -465,19 +474,17 @@ def _exposure(scan: Scan) -> Iterable[Measurement]:
     yield Measurement(
         "exposure", "saturated_percent", "Pixels at the largest value", lost.saturated, "%"
     )
-    yield Measurement(
-        "exposure", "dark_percent", "Object that is as good as black", lost.dark, "%"
-    )
+    yield Measurement("exposure", "dark_percent", "Object that is as good as black", lost.dark, "%")
     sides = ", ".join(lost.cut_sides)
     yield Measurement(
         "exposure",
         "cut_sides",
         "Sides at which the object is cut",
-        len(lost.cut_sides),
+        float(len(lost.cut_sides)),
         "",
         sides,
     )
-    yield Measurement("exposure", "cut_top", "Object cut at the top", int(lost.cut_top), "")
+    yield Measurement("exposure", "cut_top", "Object cut at the top", float(lost.cut_top), "")
 
 
 def _facts(scan: Scan) -> dict[str, Any]:
@@ -508,7 +515,7 @@ def _thumbnail(
     return Picture("exposure", "The scan; blue: open beam that was measured", colour)
 
 
-def _stretched(plane: Float32[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
+def _stretched(plane: Float32[np.ndarray, "height width"]) -> UInt8[np.ndarray, "tall wide"]:
     """Return a plane between its 1 % and 99 % quantiles as grey, each pixel three times as large.
 
     Attenuation is shown as it is: what absorbs more is lighter.

@@ -26,13 +26,12 @@ def chart(drawn: Chart) -> str:
     ys = np.concatenate([curve.y for curve in drawn.curves])
     across, up = ticks(float(xs.min()), float(xs.max())), ticks(min(0.0, float(ys.min())), ys.max())
     name = escape(f"{drawn.title}: {drawn.y_label} against {drawn.x_label}", quote=True)
+    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
     parts = [
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{name}">',
         *_grid(across, up),
-        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 8}" text-anchor="middle">'
-        f"{escape(drawn.x_label)}</text>",
-        f'<text transform="translate(12 {(_TOP + _HEIGHT - _BOTTOM) / 2}) rotate(-90)" '
-        f'text-anchor="middle">{escape(drawn.y_label)}</text>',
+        _label(f'x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 8}"', drawn.x_label),
+        _label(f'transform="translate(12 {middle}) rotate(-90)"', drawn.y_label),
         *(_line(curve, k, across, up) for k, curve in enumerate(drawn.curves)),
         "</svg>",
     ]
@@ -41,7 +40,7 @@ def chart(drawn: Chart) -> str:
 
 def ticks(low: float, high: float) -> tuple[float, ...]:
     """Return round numbers, about six, whose ends enclose a range."""
-    wide = high - low if high > low else max(abs(high), 1e-6)
+    wide = max(high - low, 1e-6 * max(abs(low), abs(high)), 1e-9)
     power = 10.0 ** math.floor(math.log10(wide / 5))
     step = next(power * nice for nice in _NICE if power * nice >= wide / 5 - 1e-12)
     first, last = math.floor(low / step + 1e-9), math.ceil((low + wide) / step - 1e-9)
@@ -56,6 +55,10 @@ def data_address(picture: Picture) -> str:
     _, encoded = cv2.imencode(ending, picture.pixels, options)
     kind = "jpeg" if ending == ".jpg" else "png"
     return f"data:image/{kind};base64,{base64.b64encode(encoded.tobytes()).decode('ascii')}"
+
+
+def _label(place: str, text: str) -> str:
+    return f'<text {place} text-anchor="middle">{escape(text)}</text>'
 
 
 def _grid(across: tuple[float, ...], up: tuple[float, ...]) -> list[str]:

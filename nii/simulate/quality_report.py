@@ -143,13 +143,11 @@ def _against(one: Judged) -> str:
 def _subject(index: int, one: Judged) -> str:
     subject = one.subject
     tests = TESTS if subject.kind == "preset" else LIVE_TESTS
-    parts = [
-        f'<h2 id="s{index}">{escape(subject.name)} {_mark(one.passed)}</h2>'
-        f'<p class="quiet">{escape(_KINDS[subject.kind])}</p>'
-    ]
+    head = f'<h2 id="s{index}">{escape(subject.name)} {_mark(one.passed)}</h2>'
+    head += f'<p class="quiet">{escape(_KINDS[subject.kind])}</p>'
     if subject.failure:
-        return f'{parts[0]}<section class="card">{escape(subject.failure)}</section>'
-    parts += [_test(test, one) for test in tests]
+        return f'{head}<section class="card">{escape(subject.failure)}</section>'
+    parts = [head, *(_test(test, one) for test in tests)]
     facts = json.dumps(subject.facts, indent=1, ensure_ascii=False)
     parts.append(f"<details><summary>Settings</summary><pre>{escape(facts)}</pre></details>")
     return "\n".join(parts)

@@ -47,7 +47,7 @@ class Mtf:
     modulation: Float64[np.ndarray, " point"]
 
     def frequency_at(self, modulation: float) -> float:
-        """Return the frequency in cycles a pixel at which the modulation falls below a value; at most 0.5."""
+        """Return the frequency in cycles a pixel from which less than this is left; at most 0.5."""
         below = np.flatnonzero(self.modulation < modulation)
         if not len(below):
             return float(self.frequency_per_px[-1])
@@ -122,10 +122,12 @@ def edge_spread(
 def mtf_of_spread(spread: Float64[np.ndarray, " bin"]) -> Mtf:
     """Return the MTF of the profile of an edge in quarter pixels.
 
-    The line spread is weighted by a Hann window, and what the bins and the difference of
-    neighbours blur is undone.
+    The line spread is weighted by a Tukey window (flat over the inner half, then a cosine), and
+    what the bins and the difference of neighbours blur is undone.
     """
-    line = np.diff(spread) * np.hanning(len(spread) + 1)[1:-1]
+    line = np.diff(spread)
+    outer = np.abs(np.linspace(-2, 2, len(line))).clip(1, 2) - 1
+    line *= (1 + np.cos(np.pi * outer)) / 2
     padded = np.zeros(1024)
     padded[: len(line)] = line
     frequency = np.fft.rfftfreq(len(padded), 1 / _BINS_A_PX)
@@ -154,7 +156,7 @@ def phantom_mtf(scanner: ScannerConfig, axis: int, pitch_mm: float, seed: int) -
         acquire(scene, scanner, np.random.default_rng((seed, draw))).transmission[0]
         for draw in range(_EDGE_DRAWS)
     ]
-    found = edge_mtf(np.mean(scans, axis=0, dtype=np.float32), axis)
+    found = edge_mtf(np.asarray(np.mean(scans, axis=0), np.float32), axis)
     if found is None:
         msg = "the slanted edge of the test object was not found slanted"
         raise RuntimeError(msg)

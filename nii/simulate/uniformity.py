@@ -22,13 +22,18 @@ _BAND = 0.04
 _BORDER_PX = 9
 """Air so near to anything else is left out: scatter and blur (assumption)."""
 _LEAST_SHARE = 0.02
+_COMMON_SHARE = 0.01
 _LEAST_PIXELS = 16
 _CLIPPED_SHARE = 0.5
 _OBJECT = 0.8
 _CUT_SHARE = 0.03
 _DARK = {Grey.TRANSMISSION: 3.5 / 65535, Grey.DISPLAY: 2.5 / 255}
-"""A pixel below has lost its content: electronic noise, or the last steps of 8 bits (assumption)."""
+"""A pixel below has lost its content: electronic noise, or the last of 8 bits (assumption)."""
 _BLOCK_PX = 32
+_EDGE = slice(3, 6)
+"""Columns at which a cut is looked for: those before them may be smeared by a dead margin."""
+_BLACK_MARGIN, _BLACK_SHARE = 0.1, 0.9
+"""So much of a column of a dead margin is so near to black (assumption)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class Evenness:
 def find_air(plane: Float32[np.ndarray, "height width"], grey: Grey) -> Air | str:
     """Return the open beam of a plane, or the reason why there is none to measure."""
     smooth = cv2.blur(plane, (5, 5))
-    level = _brightest_mode(smooth)
+    level = _brightest_mode(plane)
     if level < _LEAST_OPEN[grey]:
         return f"no open beam: the brightest part of some size is at {level:.2f} of white"
     near = (np.abs(smooth - level) <= _BAND * level) & ~_dead(plane)
@@ -91,7 +96,9 @@ def evenness(plane: Float32[np.ndarray, "height width"], air: Air) -> Evenness |
     _, counts = np.unique(values, return_counts=True)
     share = float(counts.max() / len(values))
     if share > _CLIPPED_SHARE:
-        return f"{share:.0%} of the open beam has one grey value: it is clipped, or the steps coarse"
+        return (
+            f"{share:.0%} of the open beam has one grey value: it is clipped, or the steps coarse"
+        )
     relative = np.where(air.mask, plane / np.float32(air.level), np.float32(0))
     rows, columns = _effects(relative, air.mask)
     noise = _pixel_noise(relative, air.mask)
@@ -125,42 +132,54 @@ class Losses(NamedTuple):
 def losses(scan: Scan, plane: Float32[np.ndarray, "height width"]) -> Losses:
     """Return what a scan has lost to white, to black and beyond its borders."""
     smooth = cv2.blur(plane, (5, 5))
-    level = max(_brightest_mode(smooth), _OBJECT)
+    level = max(_brightest_mode(plane), _OBJECT)
     dead = _dead(plane)
     inside = np.asarray(smooth < _OBJECT * level, np.bool_) & ~dead
     dark = float((plane[inside] < _DARK[scan.grey]).mean()) if inside.any() else 0.0
     top = float((plane == plane.max()).mean()) if plane.max() >= _LEAST_OPEN[scan.grey] else 0.0
-    live = np.flatnonzero(~dead.all(0))
-    left, right = (int(live[0]), int(live[-1])) if len(live) else (0, scan.width - 1)
-    ends = {"left": inside[:, left : left + 3], "right": inside[:, right - 2 : right + 1]}
+    seen = inside[:, live_columns(plane)]
+    ends = {"left": seen[:, _EDGE], "right": seen[:, ::-1][:, _EDGE]} if seen.size else {}
     cut = tuple(name for name, part in ends.items() if part.any(1).mean() > _CUT_SHARE)
     above = bool(inside[:3].any(0).mean() > _CUT_SHARE)
     return Losses(100 * top if top > 1e-3 else 0.0, 100 * dark, cut, above)  # noqa: PLR2004
 
 
-def _brightest_mode(smooth: Float32[np.ndarray, "height width"]) -> float:
-    """Return the most common value among the brightest fifth of the range.
+def _brightest_mode(plane: Float32[np.ndarray, "height width"]) -> float:
+    """Return the brightest value that a hundredth of the plane lies near to.
 
-    A dead white margin or bright lines above the air are exact, the air is broad: the histogram has
-    steps of half a percent, over which a blurred line does not add up.
+    An empty container may fill more of a scan than the air around it, but air is brighter. Dead
+    margins do not count.
     """
-    highest = float(np.quantile(smooth[::4, ::4], 0.995))
+    smooth = cv2.blur(plane, (5, 5))[~_dead(plane)]
+    if not len(smooth):
+        return 0.0
+    highest = float(np.quantile(smooth[::7], 0.999))
     counts, edges = np.histogram(smooth, 40, (0.8 * highest, 1.0001 * highest + 1e-6))
-    best = int(np.argmax(counts))
+    share = np.convolve(counts, np.ones(3), "same") / len(smooth)
+    peaks = (share >= np.append(share[1:], 0)) & (share > np.append(0, share[:-1]))
+    common = np.flatnonzero(peaks & (share > _COMMON_SHARE))
+    best = int(common[-1]) if len(common) else int(np.argmax(share))
     return float((edges[best] + edges[best + 1]) / 2)
 
 
+def live_columns(plane: Float32[np.ndarray, "height width"]) -> slice:
+    """Return the columns between dead margins at the left and right end.
+
+    A margin is one value throughout, or black but for the specks that compression leaves.
+    """
+    black = (plane < _BLACK_MARGIN).mean(0) > _BLACK_SHARE
+    live = np.flatnonzero((plane.max(0) > plane.min(0)) & ~black)
+    return slice(int(live[0]), int(live[-1]) + 1) if len(live) else slice(0, 0)
+
+
 def _dead(plane: Float32[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
-    """Return the columns at the left and right end in which all pixels are the same."""
-    flat = plane.max(0) == plane.min(0)
-    from_left = np.logical_and.accumulate(flat)
-    from_right = np.logical_and.accumulate(flat[::-1])[::-1]
-    return np.broadcast_to(from_left | from_right, plane.shape).copy()
+    """Return the pixels of dead margins."""
+    dead = np.ones(plane.shape, np.bool_)
+    dead[:, live_columns(plane)] = False
+    return dead
 
 
-def _touching_border(
-    near: Bool[np.ndarray, "height width"], least_share: float
-) -> np.ndarray:
+def _touching_border(near: Bool[np.ndarray, "height width"], least_share: float) -> np.ndarray:
     """Return the large connected parts that reach the top, left or right border, as 0 and 1."""
     count, labels, facts, _ = cv2.connectedComponentsWithStats(near.astype(np.uint8))
     height, width = near.shape
