@@ -8,7 +8,9 @@ from pathlib import Path
 
 from nii import formats
 from nii.errors import ConfigError, ScanFormatError
-from nii.simulate.quality import TESTS, QualityConfig, Subject, measure_preset, measure_scan
+from nii.simulate.quality import TESTS, Subject
+from nii.simulate.quality_preset import QualityConfig, measure_preset
+from nii.simulate.quality_scan import measure_scan
 from nii.simulate.scanner import PRESETS, preset
 
 

@@ -48,7 +48,7 @@ def test_orientation_is_certain_in_air_and_chance_behind_too_much() -> None:
 
 
 def test_noise_cut_at_black_is_noticed() -> None:
-    """Without scatter, half of the noise behind too much steel is cut; behind little, hardly any."""
+    """Without scatter, half of the noise behind much steel is cut; behind little, hardly any."""
     scanner = preset("linac_6")
     bare = replace(scanner, detector=replace(scanner.detector, scatter_fraction=0.0))
     assert observers.black_share(600.0, bare, FEW) > 0.4

@@ -12,7 +12,8 @@ from nii.errors import ConfigError
 from nii.scan import Scan
 from nii.simulate.discrimination import DiscriminationConfig
 from nii.simulate.observers import ObserverConfig
-from nii.simulate.quality import TESTS, QualityConfig
+from nii.simulate.quality import TESTS
+from nii.simulate.quality_preset import QualityConfig
 from nii.simulate.quality_run import Named, find_subjects, measure
 
 FEW = QualityConfig(
