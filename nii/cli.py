@@ -228,6 +228,40 @@ def simulate(  # noqa: PLR0913 - each is a flag
     return 0
 
 
+def quality(*subjects: str, out: Path, limits: Path | None = None) -> int:
+    """Measure the image quality of simulated scanners or of scans, and judge it against limits.
+
+    Writes quality.html and quality.json. The tests are in the style of ANSI N42.46 and IEC 62523
+    and show no conformity. Code 1 says that something did not pass.
+
+    Example: nii quality linac_9_6 data/samples --out quality
+
+    Args:
+        subjects: scanner presets, scan files, or folders of scans.
+        out: folder for the results.
+        limits: TOML file with what passes; the one that comes with nii where not given.
+    """
+    from nii.simulate.quality_limits import read_limits
+    from nii.simulate.quality_report import PAGE_FILE, write_report
+    from nii.simulate.quality_run import find_subjects, measure
+
+    allowed = read_limits(limits)
+    try:
+        named = find_subjects(subjects)
+    except ScanFormatError as error:
+        return _complain(str(error), 2)
+    if not named:
+        return _complain("Nothing to do: there is no preset and no scan in what was named.", 2)
+    with _progress("measuring") as advance:
+        measured = list(measure(named, advance))
+    for subject in measured:
+        if subject.failure:
+            _complain(f"not measured: {subject.failure}", 1)
+    good = write_report(out, measured, allowed, datetime.now(UTC))
+    _say(f"{'all passed' if good else 'not all passed'}; report: {out / PAGE_FILE}")
+    return int(not good)
+
+
 def bundle(action: Literal["verify"], folder: Path) -> int:
     """Check a model bundle: all files there and unaltered, one card in both places, loadable.
 
@@ -311,7 +345,7 @@ def review(store: Path, *, host: str = "127.0.0.1", port: int = 8000) -> int:
     return 0
 
 
-COMMANDS = (inspect, worker, review, simulate, train, export, evaluate, bundle)
+COMMANDS = (inspect, worker, review, simulate, quality, train, export, evaluate, bundle)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

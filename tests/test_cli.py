@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from nii import cli, formats
 from nii.bundle import write_bundle
 from nii.errors import BundleError, ConfigError
+from nii.scan import Scan
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -239,3 +241,21 @@ def test_simulate_makes_labelled_scans_and_goes_on(
     assert cli.main(words) == 0
     assert scan[0].stat().st_mtime_ns == before
     assert "annotations.json" in capsys.readouterr().out
+
+
+def test_quality_judges_scans_by_limits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Code 0 within the limits, 1 beyond them, 2 for a word that names nothing or no scan."""
+    rng = np.random.default_rng(0)
+    plane = rng.normal(0.99, 0.004, (1, 96, 128)).astype(np.float32)
+    formats.write(Scan(plane), tmp_path / "air.tiff")
+    out, words = tmp_path / "out", ["quality", str(tmp_path / "air.tiff"), "--out"]
+    assert cli.main([*words, str(out)]) == 0
+    assert json.loads((out / "quality.json").read_text("utf-8"))["passed"] is True
+    assert (out / "quality.html").is_file()
+    strict = tmp_path / "strict.toml"
+    strict.write_text('[scan.noise_air_percent]\nat_most = 0.1\nsource = "assumption"\n', "utf-8")
+    assert cli.main([*words, str(out), "--limits", str(strict)]) == 1
+    assert "not all passed" in capsys.readouterr().out
+    assert cli.main(["quality", "linac_7", "--out", str(out)]) == 2
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["quality", str(tmp_path / "empty"), "--out", str(out)]) == 2
