@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float32, UInt8
 
 from nii import config as settings
-from nii.detections import Detections
 from nii.errors import ConfigError
-from nii.physics.detector import Beam, DetectorConfig, detect, make_beam, transmit
+from nii.physics.beam import Beam, make_beam, transmit
+from nii.physics.detector import DetectorConfig, detect
 from nii.provenance import Provenance
 from nii.scan import Grey, Scan
 from nii.simulate.scene import Scene
@@ -89,7 +89,7 @@ class ScannerConfig:
     bin_count: int = 8
     """Photon energies in the forward model; 8 keep -ln T within 0.3 % up to 200 g/cm2 of steel."""
     speed_variation: float = 0.0
-    """Relative standard deviation of the speed within a scan, see :func:`drive`."""
+    """Relative standard deviation of the speed within a scan, see :mod:`nii.simulate.sweep`."""
     speed_period_px: float = 1500.0
     """Columns over which the speed changes."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)
@@ -143,46 +143,6 @@ def vary(scanner: ScannerConfig, rng: np.random.Generator) -> ScannerConfig:
         else:
             whole |= {name: drawn} if used else {}
     return replace(scanner, detector=replace(scanner.detector, **detector), **whole)
-
-
-def drive(scene: Scene, scanner: ScannerConfig, rng: np.random.Generator) -> Scene:
-    """Return the scene as uneven speed stretches it, with the boxes of the truth moved along.
-
-    Columns are taken at equal times; the first and the last stay where they are. A scanner with
-    constant speed returns the scene itself.
-    """
-    if scanner.speed_variation <= 0:
-        return scene
-    width = scene.areal_density_g_per_cm2.shape[2]
-    knots = max(int(width / scanner.speed_period_px * 2), 2) + 2
-    speed = rng.standard_normal(knots)
-    speed = np.interp(np.linspace(0, knots - 1, width), np.arange(knots), speed)
-    edges = np.append(0, np.cumsum(np.exp(scanner.speed_variation * speed)))
-    edges *= width / edges[-1]
-    boxes = scene.truth.boxes_xyxy.copy()
-    boxes[:, [0, 2]] = np.interp(boxes[:, [0, 2]], edges, np.arange(width + 1))
-    truth = Detections(boxes, scene.truth.scores, scene.truth.class_ids)
-    centres = (edges[1:] + edges[:-1]) / 2 - 0.5
-    return replace(scene, areal_density_g_per_cm2=_stretch(scene, centres), truth=truth)
-
-
-def _stretch(
-    scene: Scene, columns: Float64[np.ndarray, " width"]
-) -> Float32[np.ndarray, "material height width"]:
-    """Return the areal densities at fractional columns."""
-    _, height, width = scene.areal_density_g_per_cm2.shape
-    across = np.ascontiguousarray(np.broadcast_to(columns.astype(np.float32), (height, width)))
-    down = np.ascontiguousarray(
-        np.broadcast_to(np.arange(height, dtype=np.float32)[:, None], (height, width))
-    )
-    fixed, fraction = cv2.convertMaps(across, down, cv2.CV_16SC2)
-    planes = [
-        cv2.remap(plane, fixed, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        if plane.any()
-        else plane
-        for plane in scene.areal_density_g_per_cm2
-    ]
-    return np.asarray(planes, np.float32)
 
 
 def acquire(scene: Scene, scanner: ScannerConfig, rng: np.random.Generator) -> Scan:
