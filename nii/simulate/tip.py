@@ -258,39 +258,53 @@ def _add(
     """Return the patch with the threat's areal density added to that of the background."""
     detector = scanner.detector
     signal = scan.transmission[:, *place]
-    pedestal = _pedestal(scan, place, detector)
-    primary = (signal - pedestal) / np.float32(1 - detector.scatter_fraction)
-    beam = beam_of(scanner, CHAIN)
-    unit = unit_variance_behind_steel(beam, np.maximum(primary, 0))
-    electronic = np.float32((detector.electronic_noise_steps * STEP) ** 2)
-    variance = unit / np.float32(detector.photons_per_pixel) + electronic
-    quiet = np.stack([calm(p, v) for p, v in zip(primary, variance, strict=True)])
+    scatter = _scatter(scan, place, detector)
+    pedestal = scatter + np.float32(detector.dark_offset_steps * STEP)
+    direct = signal - pedestal
+    quiet = _quiet(direct / np.float32(1 - detector.scatter_fraction), scanner)
     before, after, unit_before, unit_after = _forward(quiet, threat, scanner)
     written = np.empty_like(signal)
     for energy in range(scan.energy_count):
         ratio = _seen_ratio(before[energy], after[energy], energy, detector)
-        base = np.maximum(quiet[energy], 0)
-        old = unit_before[energy] * base / before[energy]
-        new = unit_after[energy] * base / before[energy]
-        per_photon = np.float32((1 - detector.scatter_fraction) / detector.photons_per_pixel)
-        quantum = np.maximum(new - ratio**2 * old, 0) * per_photon
-        noise = np.sqrt(quantum) * normal(_size(ratio), rng)
-        if light := light_kernels(detector):
-            noise = cv2.sepFilter2D(noise, cv2.CV_32F, light[1], light[0])
-        noise += np.sqrt(np.maximum(1 - ratio**2, 0) * electronic) * normal(_size(ratio), rng)
-        changed = pedestal[energy] + (signal[energy] - pedestal[energy]) * ratio + noise
-        written[energy] = changed
+        clean = np.maximum(quiet[energy], 0) * np.float32(1 - detector.scatter_fraction)
+        old = (clean + scatter[energy]) * unit_before[energy] / before[energy]
+        new = (clean * ratio + scatter[energy]) * unit_after[energy] / after[energy]
+        missing = np.maximum(new - ratio**2 * old, 0) / np.float32(detector.photons_per_pixel)
+        written[energy] = pedestal[energy] + direct[energy] * ratio
+        written[energy] += _missing_noise(missing, ratio, detector, rng)
     return _as_written(written, scan, place, detector.saturation)
 
 
-def _size(plane: Float32[np.ndarray, "height width"]) -> tuple[int, int]:
-    return int(plane.shape[0]), int(plane.shape[1])
+def _quiet(
+    primary: Float32[np.ndarray, "energy height width"], scanner: ScannerConfig
+) -> Float32[np.ndarray, "energy height width"]:
+    """Return the signal without the noise that the scanner puts into it."""
+    unit = unit_variance_behind_steel(beam_of(scanner, CHAIN), np.maximum(primary, 0))
+    unit /= np.float32(scanner.detector.photons_per_pixel)
+    unit += np.float32((scanner.detector.electronic_noise_steps * STEP) ** 2)
+    return np.stack([calm(plane, noise) for plane, noise in zip(primary, unit, strict=True)])
 
 
-def _pedestal(
+def _missing_noise(
+    variance: Float32[np.ndarray, "height width"],
+    ratio: Float32[np.ndarray, "height width"],
+    detector: DetectorConfig,
+    rng: np.random.Generator,
+) -> Float32[np.ndarray, "height width"]:
+    """Return quantum noise of the given variance, and what the ratio took of the electronics'."""
+    size = (int(ratio.shape[0]), int(ratio.shape[1]))
+    noise: Float32[np.ndarray, "height width"] = np.sqrt(variance) * normal(size, rng)
+    if light := light_kernels(detector):
+        noise = np.asarray(cv2.sepFilter2D(noise, cv2.CV_32F, light[1], light[0]), np.float32)
+    electronic = np.float32(detector.electronic_noise_steps * STEP)
+    noise += electronic * np.sqrt(np.maximum(1 - ratio**2, 0)) * normal(size, rng)
+    return noise
+
+
+def _scatter(
     scan: Scan, place: tuple[slice, slice], detector: DetectorConfig
 ) -> Float32[np.ndarray, "energy height width"]:
-    """Return scatter and dark level: what a threat does not take away from the signal."""
+    """Return the scattered signal, which a threat does not take away."""
     rows, columns = place
     around = (
         slice(max(rows.start - _SCATTER_PX, 0), rows.stop + _SCATTER_PX),
@@ -301,8 +315,7 @@ def _pedestal(
         slice(columns.start - around[1].start, columns.stop - around[1].start),
     )
     planes = [smooth(np.ascontiguousarray(plane[around]))[inner] for plane in scan.transmission]
-    share = np.float32(detector.scatter_fraction)
-    return np.asarray(np.stack(planes) * share + detector.dark_offset_steps * STEP, np.float32)
+    return np.stack(planes) * np.float32(detector.scatter_fraction)
 
 
 def _forward(
@@ -358,7 +371,8 @@ def _multiply(
             signal[energy], levels, variance
         )
         spread = np.sqrt(np.maximum(missing, 0)).astype(np.float32)
-        written[energy] = darker + spread * normal(_size(darker), rng)
+        size = (int(darker.shape[0]), int(darker.shape[1]))
+        written[energy] = darker + spread * normal(size, rng)
     return _as_written(written, scan, place, float(scan.transmission.max()))
 
 
@@ -368,7 +382,7 @@ def _as_written(
     place: tuple[slice, slice],
     saturation: float,
 ) -> Float32[np.ndarray, "energy height width"]:
-    """Return the patch in the steps of the scan: 1/255 for pictures, else 1/65535, if it has any."""
+    """Return the patch in the steps of the scan, if it has any: 1/255 in pictures, or 1/65535."""
     signal = scan.transmission[:, *place]
     bounded = np.clip(wanted, 0, np.float32(saturation))
     for steps in (255, 65535) if scan.grey is Grey.DISPLAY else (65535,):
