@@ -51,10 +51,11 @@ from nii.simulate.threats import Threat
 DISPLAY_GAMMA = 0.65
 """Exponent between transmission and grey of a display image whose curve is unknown (assumption,
 the middle of what :class:`nii.simulate.scanner.DisplayCurve` draws)."""
+FALLBACK_MEV = (6.0,)
+"""End-point that stands for an unknown spectrum (assumption)."""
 VISIBLE_G_PER_CM2 = 0.1
 """Areal density from which a pixel belongs to a threat, as in the scenes."""
 _VISIBLE_SHARE = 0.05
-_FALLBACK_MEV = (6.0,)
 _MARGIN_PX = 12
 _SCATTER_PX = 192
 
@@ -356,7 +357,7 @@ def _multiply(
     scan: Scan, threat: ThreatImage, place: tuple[slice, slice], rng: np.random.Generator
 ) -> Float32[np.ndarray, "energy height width"]:
     """Return the patch multiplied by what the threat lets pass in air, with the missing noise."""
-    beam = beam_of(ScannerConfig(endpoint_mev=_FALLBACK_MEV), threat.materials)
+    beam = beam_of(ScannerConfig(endpoint_mev=FALLBACK_MEV), threat.materials)
     passed = transmit(beam, threat.areal_density_g_per_cm2)[0][0]
     if scan.grey is Grey.DISPLAY:
         passed = passed ** np.float32(DISPLAY_GAMMA)
