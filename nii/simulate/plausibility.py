@@ -36,8 +36,8 @@ class Limits:
     """Share of the width of the threat's foot that must be carried."""
     detection: float = 5.0
     """Change of the signal over noise, summed over the mask, from which a threat can be seen."""
-    darkest_steps: float = 8.0
-    """Steps of 1/65535 below which nothing is left of a signal to change."""
+    darkest: float = 1e-3
+    """Transmission below which scatter (0.1 to 2 % of the signal nearby) is all there is."""
     darkest_display: float = 0.02
     """The same for the grey of a display image."""
 
@@ -74,7 +74,7 @@ def doubts(
     shape = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     here = scan.transmission[0, top:bottom, left:right][shape]
     display = scan.grey is Grey.DISPLAY
-    darkest = limits.darkest_display if display else limits.darkest_steps * STEP
+    darkest = limits.darkest_display if display else limits.darkest
     if float(np.median(here)) < darkest:
         found.append("hidden: no signal is left that it could change")
     elif _visibility(scan, threat, here, (top, left)) < limits.detection:
