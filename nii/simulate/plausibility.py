@@ -36,7 +36,7 @@ class Limits:
     """Share of the width of the threat's foot that must be carried."""
     detection: float = 5.0
     """Change of the signal over noise, summed over the mask, from which a threat can be seen."""
-    darkest: float = 1e-3
+    darkest: float = 2e-3
     """Transmission below which scatter (0.1 to 2 % of the signal nearby) is all there is."""
     darkest_display: float = 0.02
     """The same for the grey of a display image."""

@@ -32,14 +32,14 @@ def test_areal_density_comes_back(material: int, least: float) -> None:
 
 @pytest.mark.parametrize("energies", [(9.0, 6.0), (6.0, 4.0), (6.0, 3.5)])
 def test_the_signal_comes_back(energies: tuple[float, ...]) -> None:
-    """Where two materials give one pair of signals, the answer still gives that pair, within 1 %."""
+    """Where two materials give one pair of signals, the answer gives that pair within 1.5 %."""
     scanner = ScannerConfig(endpoint_mev=energies)
     beam = beam_of(scanner, CHAIN)
     grams = np.geomspace(0.5, 150, 40, dtype=np.float32)[None]
     for material in range(3):
         signal = transmit(beam, compose(grams, np.full_like(grams, material)))[0]
         again = transmit(beam, compose(*decode(signal, scanner)))[0]
-        np.testing.assert_allclose(again, signal, rtol=0.01)
+        np.testing.assert_allclose(again, signal, rtol=0.015)
 
 
 def test_mixtures_come_back() -> None:
@@ -83,7 +83,7 @@ def test_calming_removes_noise_and_keeps_edges() -> None:
 
 
 def test_noise_is_measured_between_structures() -> None:
-    """Shot noise comes out within a tenth in the middle of all levels although bars cross the picture."""
+    """Shot noise comes out within a tenth in the median although bars cross the picture."""
     rng = np.random.default_rng(0)
     ideal = np.repeat(np.linspace(0.05, 0.95, 512, dtype=np.float32)[None], 512, 0)
     ideal[:, ::37] *= np.float32(0.7)

@@ -91,7 +91,7 @@ def test_insertion_agrees_with_simulation(
 
 @pytest.mark.parametrize("threat", SLABS.values(), ids=SLABS)
 def test_multiplication_overstates_by_what_was_published(threat: tuple[str, float]) -> None:
-    """Multiplied contrast at 6 MeV is 20 to 33 % too strong behind 100 g/cm2 of iron, 3 % in air."""
+    """Multiplied contrast at 6 MeV is 20 to 33 % too strong behind 100 g/cm2, 3 % in empties."""
     scan = flat(through((6.0,), ("iron", 100.0)), None)
     bare = through((6.0,), ("iron", 100.0))[0]
     done = insert(scan, slab(*threat), (0, 0), np.random.default_rng(0))
@@ -153,8 +153,9 @@ def test_box_fits_mask_and_the_original_is_untouched() -> None:
     assert "(50, 35, 80, 65)" in done.scan.provenance.steps[-1]
 
 
-@pytest.mark.parametrize("load", [0.0, 40.0, 100.0])
-@pytest.mark.parametrize("name", ["linac_9_6", "mobile_6_4"])
+@pytest.mark.parametrize(
+    ("name", "load"), [("linac_9_6", 0.0), ("mobile_6_4", 40.0), ("linac_9_6", 100.0)]
+)
 def test_noise_and_edges_are_those_of_the_scanner(name: str, load: float) -> None:
     """Over 24 draws, mean and variance of every energy agree inside, and the mean at the edge."""
     scanner = preset(name)
@@ -249,16 +250,28 @@ def scenes() -> tuple[Scene, ...]:
     return tuple(build_scene(np.random.default_rng(100 + k), config) for k in range(6))
 
 
+@cache
+def images() -> tuple[ThreatImage, ...]:
+    """Return four threats of every class that fit on a patch."""
+    rng = np.random.default_rng(0)
+    found: list[ThreatImage] = []
+    for make in THREATS.values():
+        fitting: list[ThreatImage] = []
+        while len(fitting) < 4:
+            image = image_of(make(rng), (8.0, 9.0), rng)
+            if max(image.areal_density_g_per_cm2.shape[1:]) <= SIDE - 24:
+                fitting.append(image)
+        found += fitting
+    return tuple(found)
+
+
 def draw(rng: np.random.Generator) -> tuple[Scene, ThreatImage, tuple[int, int], ScannerConfig]:
     """Draw a window of a scene, a threat, its place, and a scanner with all its errors."""
     scene = scenes()[int(rng.integers(len(scenes())))]
     top, left = int(rng.integers(60, 300 - SIDE)), int(rng.integers(900 - SIDE))
     view = window(scene, top, left, SIDE, SIDE)
-    name = list(THREATS)[int(rng.integers(len(THREATS)))]
-    threat = image_of(THREATS[name](rng), view.pixel_pitch_mm, rng)
+    threat = images()[int(rng.integers(len(images())))]
     _, height, width = threat.areal_density_g_per_cm2.shape
-    if max(height, width) > SIDE - 24:
-        return draw(rng)
     place = int(rng.integers(8, SIDE - height - 8)), int(rng.integers(8, SIDE - width - 8))
     return view, threat, place, vary(preset("portal_9_6"), rng)
 
