@@ -13,6 +13,7 @@ from nii.detections import Detections
 from nii.simulate.scanner import ScannerConfig
 from nii.simulate.scene import Scene
 
+_FRACTIONS = 32
 _VISIBLE_SHARE = 0.25
 """An object stays in the truth of a window that shows this share of its box."""
 
@@ -43,18 +44,22 @@ def _stretch(
 ) -> Float32[np.ndarray, "material height width"]:
     """Return the areal densities at fractional columns."""
     _, height, width = scene.areal_density_g_per_cm2.shape
-    across = np.ascontiguousarray(np.broadcast_to(columns.astype(np.float32), (height, width)))
-    down = np.ascontiguousarray(
-        np.broadcast_to(np.arange(height, dtype=np.float32)[:, None], (height, width))
-    )
-    fixed, fraction = cv2.convertMaps(across, down, cv2.CV_16SC2)
-    planes = [
-        cv2.remap(plane, fixed, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        if plane.any()
-        else plane
-        for plane in scene.areal_density_g_per_cm2
-    ]
-    return np.asarray(planes, np.float32)
+    # OpenCV's fixed-point maps: whole column and row, then the fraction in steps of 1/32.
+    steps = np.rint(np.clip(columns, 0, width - 1) * _FRACTIONS).astype(np.int64)
+    whole = np.empty((height, width, 2), np.int16)
+    whole[..., 0], whole[..., 1] = steps // _FRACTIONS, np.arange(height)[:, None]
+    fraction = np.empty((height, width), np.uint16)
+    fraction[:] = steps % _FRACTIONS
+    stretched = np.zeros_like(scene.areal_density_g_per_cm2)
+    for plane, target in zip(scene.areal_density_g_per_cm2, stretched, strict=True):
+        used = np.flatnonzero(plane.any(1))
+        if len(used):
+            rows = slice(int(used[0]), int(used[-1]) + 1)
+            maps = whole[rows], fraction[rows]
+            target[rows] = cv2.remap(
+                plane, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+    return stretched
 
 
 def window(scene: Scene, top: int, left: int, height: int, width: int) -> Scene:
