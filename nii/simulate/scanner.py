@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field, replace
 from functools import cache
+from importlib.resources import as_file, files
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -11,10 +14,68 @@ from jaxtyping import Float32, UInt8
 
 from nii import config as settings
 from nii.errors import ConfigError
-from nii.physics.detector import Beam, DetectorConfig, detect, make_beam, transmit
+from nii.physics.beam import Beam, make_beam, transmit
+from nii.physics.detector import DetectorConfig, detect
 from nii.provenance import Provenance
 from nii.scan import Grey, Scan
 from nii.simulate.scene import Scene
+
+PRESETS = (
+    "linac_9_6",
+    "linac_6_4",
+    "linac_6_3.5",
+    "linac_6",
+    "betatron_7_5",
+    "mobile_6_4",
+    "portal_9_6",
+    "rail_9_6",
+)
+"""Scanners that :func:`preset` knows; each is a file in ``presets/`` with its sources."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Say how a setting varies from scan to scan.
+
+    Attributes:
+        low: lower limit, one number for each part of the setting.
+        high: upper limit.
+        scale: whether the number or its logarithm is uniform.
+        choices: values to choose from instead.
+        share: share of scans in which the setting is drawn; in the others it keeps its value.
+    """
+
+    low: float | tuple[float, ...] = 0.0
+    high: float | tuple[float, ...] = 0.0
+    scale: Literal["linear", "log"] = "linear"
+    choices: tuple[float, ...] = ()
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check that something can be drawn.
+
+        Raises:
+            ValueError: the limits are exchanged, or there is no logarithm.
+        """
+        low, high = np.atleast_1d(self.low), np.atleast_1d(self.high)
+        if low.shape != high.shape or (low > high).any():
+            msg = f"limits {self.low} to {self.high} do not rise"
+            raise ValueError(msg)
+        if self.scale == "log" and low.min() <= 0:
+            msg = f"a logarithmic range cannot start at {self.low}"
+            raise ValueError(msg)
+
+    def draw(self, rng: np.random.Generator) -> float | tuple[float, ...]:
+        """Draw a value."""
+        if self.choices:
+            return float(rng.choice(self.choices))
+        low, high = np.atleast_1d(self.low), np.atleast_1d(self.high)
+        if self.scale == "log":
+            drawn = np.exp(rng.uniform(np.log(low), np.log(high)))
+        else:
+            drawn = rng.uniform(low, high)
+        values = tuple(float(value) for value in drawn)
+        return values if isinstance(self.low, tuple) else values[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +86,34 @@ class ScannerConfig:
     """Name that its scans carry."""
     endpoint_mev: tuple[float, ...] = (9.0, 6.0)
     """End-point energies, falling."""
-    bin_count: int = 12
-    """Bins of photon energy in the forward model; 12 keep -ln T within 0.5 % up to 200 g/cm2."""
+    bin_count: int = 8
+    """Photon energies in the forward model; 8 keep -ln T within 0.3 % up to 200 g/cm2 of steel."""
+    speed_variation: float = 0.0
+    """Relative standard deviation of the speed within a scan, see :mod:`nii.simulate.sweep`."""
+    speed_period_px: float = 1500.0
+    """Columns over which the speed changes."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     """What the detector does."""
+    ranges: dict[str, Range] = field(default_factory=dict)
+    """Fields of this class or of `detector` to the range that :func:`vary` draws them from."""
+
+    def __post_init__(self) -> None:
+        """Check that every range belongs to a field.
+
+        Raises:
+            ValueError: it does not.
+        """
+        known = {*_names(DetectorConfig), "speed_variation", "speed_period_px"}
+        if unknown := sorted(set(self.ranges) - known):
+            msg = f"ranges of {', '.join(unknown)}, which are no settings of a detector"
+            raise ValueError(msg)
 
 
-PRESETS: dict[str, ScannerConfig] = {
-    "linac_9_6": ScannerConfig(),
-    "linac_6_4": ScannerConfig("linac 6/4 MeV", (6.0, 4.0)),
-    "linac_6": ScannerConfig("linac 6 MeV", (6.0,)),
-}
+def _names(kind: type) -> set[str]:
+    return {entry.name for entry in dataclasses.fields(kind)}
 
 
+@cache
 def preset(name: str) -> ScannerConfig:
     """Return the scanner called `name` in `PRESETS`.
 
@@ -51,27 +127,22 @@ def preset(name: str) -> ScannerConfig:
             expected=f"one of {', '.join(PRESETS)}",
             remedy="See PRESETS in nii/simulate/scanner.py.",
         )
-    return PRESETS[name]
+    with as_file(files("nii.simulate").joinpath("presets", f"{name}.toml")) as path:
+        return settings.load(path, ScannerConfig)
 
 
 def vary(scanner: ScannerConfig, rng: np.random.Generator) -> ScannerConfig:
-    """Return the scanner with a detector drawn anew: dose, blur, scatter and calibration errors.
-
-    The limits are those beside the fields of :class:`nii.physics.detector.DetectorConfig`.
-    """
-    detector = replace(
-        scanner.detector,
-        photons_per_pixel=float(np.exp(rng.uniform(np.log(1e4), np.log(1e6)))),
-        electronic_noise_steps=float(rng.uniform(1, 3)),
-        psf_sigma_px=(float(rng.uniform(0.5, 0.8)), float(rng.uniform(0.5, 1.0))),
-        scatter_fraction=float(np.exp(rng.uniform(np.log(1e-3), np.log(2e-2)))),
-        pulse_jitter=float(rng.uniform(0, 0.004)),
-        row_gain_error=float(rng.uniform(0, 0.003)),
-        module_gain_error=float(rng.uniform(0, 0.004)),
-        module_rows=int(rng.choice([16, 32, 64])),
-        dark_offset_steps=float(rng.uniform(0, 8)),
-    )
-    return replace(scanner, detector=detector)
+    """Return the scanner with every setting that has a range drawn anew."""
+    whole: dict[str, Any] = {}
+    detector: dict[str, Any] = {}
+    for name, limits in scanner.ranges.items():
+        drawn, used = limits.draw(rng), rng.random() < limits.share
+        if name in _names(DetectorConfig):
+            kind = type(getattr(scanner.detector, name))
+            detector |= {name: kind(drawn)} if used else {}
+        else:
+            whole |= {name: drawn} if used else {}
+    return replace(scanner, detector=replace(scanner.detector, **detector), **whole)
 
 
 def acquire(scene: Scene, scanner: ScannerConfig, rng: np.random.Generator) -> Scan:
@@ -82,7 +153,7 @@ def acquire(scene: Scene, scanner: ScannerConfig, rng: np.random.Generator) -> S
         scanner: beams and detector.
         rng: source of noise.
     """
-    beam = _beam(scanner.endpoint_mev, scene.materials, scanner.bin_count)
+    beam = beam_of(scanner, scene.materials)
     ideal, unit_variance = transmit(beam, scene.areal_density_g_per_cm2)
     return Scan(
         transmission=detect(ideal, unit_variance, scanner.detector, rng),
@@ -91,9 +162,14 @@ def acquire(scene: Scene, scanner: ScannerConfig, rng: np.random.Generator) -> S
         scanner=scanner.name,
         provenance=Provenance(
             steps=("simulated: solid shapes, polychromatic Beer-Lambert, detector noise",),
-            settings={"scanner": settings.to_dict(scanner)},
+            settings={"scanner": settings.to_dict(replace(scanner, ranges={}))},
         ),
     )
+
+
+def beam_of(scanner: ScannerConfig, materials: tuple[str, ...]) -> Beam:
+    """Return the forward model of a scanner for some materials; made once."""
+    return _beam(scanner.endpoint_mev, materials, scanner.bin_count)
 
 
 @cache
