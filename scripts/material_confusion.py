@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from nii.physics.attenuation import by_name
-from nii.physics.detector import STEP, Beam, DetectorConfig, make_beam, transmit
+from nii.physics.beam import Beam, make_beam, transmit
+from nii.physics.detector import STEP, DetectorConfig
 from nii.physics.dual_energy import CLASSES, WEDGES, Calibration, calibrate, class_of, decode
 
 BEAMS = ((9.0, 6.0), (6.0, 4.0), (6.0, 3.5))
@@ -60,7 +61,7 @@ def table(
             found = decode(whole - around, np.hypot(sigma, ring_sigma), calibration, behind)
             named = np.bincount(found.probabilities.argmax(1), minlength=len(CLASSES))
             shares[step, CLASSES.index(class_of(by_name(name).z_eff))] += named
-    return shares / shares.sum(2, keepdims=True)
+    return np.asarray(shares / shares.sum(2, keepdims=True), np.float64)
 
 
 def main() -> None:

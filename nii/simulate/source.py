@@ -13,6 +13,7 @@ from nii.detections import Detections
 from nii.scan import Scan
 from nii.simulate.scanner import acquire, preset, render_display, vary
 from nii.simulate.scene import SceneConfig, build_scene
+from nii.simulate.sweep import drive
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def simulate(seed: int, index: int, config: SimulateConfig) -> SimulatedScan:
     scanner = preset(config.scanners[int(rng.integers(len(config.scanners)))])
     if config.vary_detector:
         scanner = vary(scanner, rng)
-    scene = build_scene(rng, scene_config)
+    scene = drive(build_scene(rng, scene_config), scanner, rng)
     scan = acquire(scene, scanner, rng)
     if display:
         scan = render_display(scan, rng)

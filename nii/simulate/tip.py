@@ -58,6 +58,8 @@ VISIBLE_G_PER_CM2 = 0.1
 _VISIBLE_SHARE = 0.05
 _MARGIN_PX = 12
 _SCATTER_PX = 192
+_SAME = 1e-6
+"""Difference of two transmissions below a tenth of a step."""
 
 Way = Literal["areal density", "areal density, steel", "multiplication"]
 
@@ -178,7 +180,9 @@ def insert(
         patch = _add(scan, part, place, scanner, rng)
         remark = f"added by {way}" + (" assumed behind it" if scan.energy_count == 1 else "")
     transmission = scan.transmission.copy()
-    transmission[:, place[0], place[1]] = patch
+    before = transmission[:, place[0], place[1]]
+    # A step of 16 bits has more than one float32; a pixel that keeps its step keeps its value.
+    before[...] = np.where(np.abs(patch - before) < _SAME, before, patch)
     mask = part.mask
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     top, left = place[0].start, place[1].start

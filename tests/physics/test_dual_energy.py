@@ -11,7 +11,7 @@ import pytest
 
 from nii.errors import ConfigError
 from nii.physics.attenuation import mass_attenuation_cm2_per_g
-from nii.physics.detector import deposited_fraction, make_beam
+from nii.physics.beam import deposited_fraction, make_beam
 from nii.physics.dual_energy import (
     CLASSES,
     WEDGES,

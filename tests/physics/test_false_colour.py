@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nii.physics.detector import make_beam, transmit
+from nii.physics.beam import make_beam, transmit
 from nii.physics.dual_energy import WEDGES, MaterialClass, calibrate
 from nii.physics.false_colour import colours, false_colour
 from nii.physics.segments import SegmentConfig

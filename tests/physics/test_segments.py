@@ -7,7 +7,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from nii.physics.detector import DetectorConfig, detect, make_beam, transmit
+from nii.physics.beam import make_beam, transmit
+from nii.physics.detector import DetectorConfig, detect
 from nii.physics.dual_energy import WEDGES, Calibration, MaterialClass, calibrate
 from nii.physics.segments import (
     SegmentConfig,

@@ -10,7 +10,7 @@ import pytest
 
 from nii.errors import ConfigError
 from nii.physics.attenuation import mass_attenuation_cm2_per_g
-from nii.physics.detector import deposited_fraction
+from nii.physics.beam import deposited_fraction
 from nii.physics.spectrum import LOWEST_ENERGY_MEV, Filter, filter_for, linac_spectrum
 
 SLABS = ("polyethylene", "aluminium", "iron", "lead")

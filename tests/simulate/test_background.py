@@ -22,11 +22,11 @@ DUAL = ScannerConfig(endpoint_mev=(9.0, 6.0))
 
 @pytest.mark.parametrize(("material", "least"), [(0, 1.0), (1, 1.0), (2, 15.0), (3, 15.0)])
 def test_areal_density_comes_back(material: int, least: float) -> None:
-    """Up to 150 g/cm2 of a pure material of the chain are found within 1 % and as that material."""
+    """Up to 150 g/cm2 of a pure material of the chain are found within 1.5 %, as that material."""
     grams = np.geomspace(least, 150, 30, dtype=np.float32)[None]
     grid = compose(grams, np.full_like(grams, material))
     found, coordinate = decode(transmit(beam_of(DUAL, CHAIN), grid)[0], DUAL)
-    np.testing.assert_allclose(found, grams, rtol=0.01)
+    np.testing.assert_allclose(found, grams, rtol=0.015)
     np.testing.assert_allclose(coordinate, material, atol=0.1)
 
 
@@ -48,7 +48,7 @@ def test_mixtures_come_back() -> None:
     grid = compose(grams, np.full_like(grams, 1.5))
     np.testing.assert_allclose(grid.sum(0), grams, rtol=1e-6)
     found, coordinate = decode(transmit(beam_of(DUAL, CHAIN), grid)[0], DUAL)
-    np.testing.assert_allclose(found, grams, rtol=0.01)
+    np.testing.assert_allclose(found, grams, rtol=0.015)
     np.testing.assert_allclose(coordinate, 1.5, atol=0.1)
 
 
@@ -67,7 +67,7 @@ def test_one_energy_means_steel() -> None:
     grams = np.asarray([[5.0, 50, 120]], np.float32)
     grid = compose(grams, np.full_like(grams, 2.0))
     found, _ = decode(transmit(beam_of(single, CHAIN), grid)[0], single)
-    np.testing.assert_allclose(found, grams, rtol=0.01)
+    np.testing.assert_allclose(found, grams, rtol=0.015)
 
 
 def test_calming_removes_noise_and_keeps_edges() -> None:
