@@ -30,15 +30,16 @@ def drums(room: Room, lot: Lot, rng: np.random.Generator) -> list[Shape]:
         z = room.z_m[0] + tier * 0.9
         if z + 0.88 > room.z_m[1]:
             break
-        for index, y in enumerate(rows(room, 0.585)):
+        for index, y in enumerate(rows(room, 1.15)):
             for x in marks(room, 0.59, 0.29 * (index % 2)):
-                shapes += _drum((x, y, z), level * float(rng.uniform(0.95, 1.0)), lot)
+                shapes += _two_drums((x, y, z), level * float(rng.uniform(0.95, 1.0)), lot)
     return shapes
 
 
-def _drum(corner: tuple[float, float, float], level: float, lot: Lot) -> list[Shape]:
+def _two_drums(corner: tuple[float, float, float], level: float, lot: Lot) -> list[Shape]:
+    """Return two drums one behind the other: a cylinder drawn out across shows the same."""
     x, y, z = corner
-    wide, deep = (x, x + 0.57), (y, y + 0.57)
+    wide, deep = (x, x + 0.57), (y, y + 1.14)
     shell = Block(wide, deep, (z, z + 0.88), STEEL, _STEEL_G_PER_CM3, "upright", 0.0012)
     ends = [
         Block(wide, deep, (at, at + 0.0012), STEEL, _STEEL_G_PER_CM3, "upright")
@@ -245,18 +246,19 @@ def liquid(room: Room, lot: Lot, rng: np.random.Generator) -> list[Shape]:
 
 
 def pails(room: Room, lot: Lot, rng: np.random.Generator) -> list[Shape]:
-    """Stack pails of 20 l on pallets, shell of plastic."""
+    """Stack plastic pails of 20 l on pallets, seven rows across."""
     shapes: list[Shape] = []
     high = 0.38
     count = max(int((room.height_m - 0.2) * float(rng.uniform(0.3, 0.9)) / high), 1)
+    across = (-1.015, 1.015)  # seven pails of 29 cm, one behind the other
     for x in marks(room, 1.22):
         shapes += pallet(x, 1.2, (-1.1, 1.1), room.z_m[0])
         for layer in range(count):
             base = room.z_m[0] + 0.146 + layer * high
-            for column in range(4):
-                left = x + column * 0.3
-                for y in rows(room, 0.31):
-                    box = ((left, left + 0.29), (y, y + 0.29))
-                    shapes.append(Block(*box, (base, base + 0.37), ORGANIC, 0.95, "upright", 0.002))
-                    shapes += body(lot, *box, (base + 0.005, base + 0.33), "upright")
+            for left in (x, x + 0.3, x + 0.6, x + 0.9):
+                side = (left, left + 0.29)
+                shapes.append(
+                    Block(side, across, (base, base + 0.37), ORGANIC, 0.95, "upright", 0.002)
+                )
+                shapes += body(lot, side, across, (base + 0.005, base + 0.33), "upright")
     return shapes

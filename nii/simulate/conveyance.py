@@ -13,7 +13,7 @@ import numpy as np
 
 from nii.simulate.hidden import Cuboid, Span, Threat, rectangle
 from nii.simulate.loads import Hide, Hollow, Loaded, Plan
-from nii.simulate.placement import Placed, displaced, stands, top_of
+from nii.simulate.placement import Placed, common, displaced, stands, top_of
 from nii.simulate.shapes import PAPER, STEEL, Polygon
 
 Modification = Callable[[Plan, np.random.Generator], Placed | None]
@@ -34,7 +34,7 @@ def false_wall(plan: Plan, rng: np.random.Generator) -> Placed | None:
     parts = [wall]
     if rng.random() < 0.75:  # noqa: PLR2004
         level = z0 + (z1 - z0) * float(rng.uniform(0.3, 0.95))
-        parts += _packages(((x0 + 0.01, x1 - 0.01), y_m, (z0, level)), rng)
+        parts += _packages(((x0 + 0.01, x1 - 0.01), _share_of(y_m, rng), (z0, level)), rng)
     return Placed(Threat("modification", "false_wall", tuple(parts), rests=True))
 
 
@@ -45,9 +45,10 @@ def false_floor(plan: Plan, rng: np.random.Generator) -> Placed | None:
         return None
     (x0, x1), y_m, (z0, z1) = one.hollow.x_m, one.hollow.y_m, one.hollow.z_m
     floor = Polygon((rectangle(x0, z1, x1, z1 + 0.018),), y_m, PAPER, 0.7)
-    long = (x1 - x0) * float(rng.uniform(0.2, 1.0))
+    long = (x1 - x0) * float(rng.uniform(0.15, 0.7))
     left = float(rng.uniform(x0, x1 - long))
-    parts = [floor, *_packages(((left, left + long), y_m, (z0, z1 - 0.01)), rng)]
+    cavity = ((left, left + long), _share_of(y_m, rng), (z0, z1 - 0.01))
+    parts = [floor, *_packages(cavity, rng)]
     return Placed(Threat("modification", "false_floor", tuple(parts), rests=True))
 
 
@@ -80,12 +81,12 @@ def rip_off(plan: Plan, rng: np.random.Generator) -> Placed | None:
     y0 = float(rng.uniform(room.y_m[0] + 0.05, room.y_m[1] - 0.05 - columns * deep))
     spread: Span = (y0, y0 + columns * deep)
     box: Cuboid = ((x0, x0 + wide), spread, (room.z_m[0], room.z_m[0] + tiers * high))
-    top = top_of(one.cargo, box, room)
+    top = top_of(one, box)
     bases = [room.z_m[0]] if top is None else [room.z_m[0], top]
     for base in bases:
         box = (box[0], spread, (base + 0.001, base + tiers * high))
-        gone = displaced(box, one.cargo)
-        if gone is not None and stands(box, room, one.cargo):
+        gone = displaced(box, one)
+        if gone is not None and stands(box, one, gone):
             bags = _bags(box, tiers, float(rng.uniform(15, 35)), rng)
             return Placed(Threat("modification", "rip_off", bags, rests=True), tuple(gone))
     return None
@@ -152,8 +153,8 @@ def stuffed_tank(plan: Plan, rng: np.random.Generator) -> Placed | None:
     shell = Polygon((outer, inner), box[1], STEEL, 7.85)
     inside = ((left + 0.01, left + wide - 0.01), box[1], (z0 + 0.005, high - 0.005))
     parts = (shell, *_packages(inside, rng))
-    gone = displaced(box, hide.filled)
-    return Placed(Threat("modification", "fuel_tank", parts, rests=True), tuple(gone or ()))
+    gone = tuple(block for shape in hide.filled for block in common(shape, box))
+    return Placed(Threat("modification", "fuel_tank", parts, rests=True), gone)
 
 
 def stuffed_beam(plan: Plan, rng: np.random.Generator) -> Placed | None:
@@ -189,6 +190,13 @@ def _hollowed(plan: Plan, kind: Hollow) -> Loaded | None:
 def _hide(plan: Plan, kind: str, rng: np.random.Generator) -> Hide | None:
     hides = [hide for hide in plan.hides if hide.kind == kind]
     return hides[int(rng.integers(len(hides)))] if hides else None
+
+
+def _share_of(y_m: Span, rng: np.random.Generator) -> Span:
+    """Return a tenth to a half of a width, anywhere in it."""
+    deep = (y_m[1] - y_m[0]) * float(rng.uniform(0.1, 0.5))
+    near = float(rng.uniform(y_m[0], y_m[1] - deep))
+    return near, near + deep
 
 
 def _packages(

@@ -156,7 +156,7 @@ def _trailer(
 
 
 def _need(group: Group) -> float:
-    return sum(_LORRY_BODY_M if size == "lorry" else LENGTHS_M[size] for size, _ in group)
+    return 0.0 + sum(_LORRY_BODY_M if size == "lorry" else LENGTHS_M[size] for size, _ in group)
 
 
 def _stand(group: Group, spec: vehicles.Trailer, rng: np.random.Generator) -> list[Container]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float64
 
 from nii.annotations.coco import LoadState
 from nii.simulate import cargo, container, railcars
 from nii.simulate.cargo_long import straps
 from nii.simulate.container import ISO_BODIES, VESSELS, Body, Container, Room
 from nii.simulate.lots import Span
-from nii.simulate.shapes import Shape
+from nii.simulate.shapes import Shape, extent
 
 Hollow = Literal["false_wall", "false_floor"]
 
@@ -66,6 +68,12 @@ class LoadShares:
     """Share of full loads that are of two kinds of goods."""
 
 
+def boxes_of(shapes: Iterable[Shape]) -> Float64[np.ndarray, "n 6"]:
+    """Return the extents of shapes: least and greatest x, y and z."""
+    rows = [(*extent(shape)[:2], *shape.y_m, *extent(shape)[2:]) for shape in shapes]
+    return np.asarray(rows, np.float64).reshape(-1, 6)
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """One body and what is in it.
@@ -80,6 +88,7 @@ class Loaded:
         hs_chapters: their chapters of the Harmonised System, in the same order, each once.
         hollow: the space behind a false wall or under a false floor.
         hollow_kind: which of the two.
+        boxes_m: extents of the goods, x, y and z, least and greatest; computed where not given.
     """
 
     container: Container
@@ -91,6 +100,12 @@ class Loaded:
     hs_chapters: tuple[str, ...] = ()
     hollow: Room | None = None
     hollow_kind: Hollow | None = None
+    boxes_m: Float64[np.ndarray, "n 6"] = field(default_factory=lambda: np.zeros((0, 6)))
+
+    def __post_init__(self) -> None:
+        """Compute the extents of the goods once."""
+        if len(self.boxes_m) != len(self.cargo):
+            object.__setattr__(self, "boxes_m", boxes_of(self.cargo))
 
     @property
     def is_container(self) -> bool:

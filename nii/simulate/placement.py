@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64
 
-from nii.simulate.container import VESSELS, Room
+from nii.simulate.container import VESSELS
 from nii.simulate.hidden import Cuboid, Span, Threat, place, rotate
 from nii.simulate.loads import Loaded, Plan
 from nii.simulate.shapes import Block, Polygon, Shape, extent
@@ -84,14 +84,14 @@ def _put_in(threat: Threat, lean: float, one: Loaded, rng: np.random.Generator) 
     if spare[0] >= spare[1] or side[0] >= side[1]:
         return None
     aside = place(turned, float(rng.uniform(*spare)), float(rng.uniform(*side)), 0.0)
-    base, top = room.z_m[0], top_of(one.cargo, aside.box_m, room)
+    base, top = room.z_m[0], top_of(one, aside.box_m)
     if top is not None and where == "top":
         base = top
     if top is not None and where == "inside":
         base = float(rng.uniform(base, max(top - turned.size_m[1], base)))
     standing = place(aside, 0.0, 0.0, base + 0.001 - aside.lowest_m)
-    gone = displaced(standing.box_m, one.cargo)
-    if gone is None or not stands(standing.box_m, room, one.cargo):
+    gone = displaced(standing.box_m, one)
+    if gone is None or not stands(standing.box_m, one, gone):
         return None
     return Placed(standing, tuple(gone))
 
@@ -108,53 +108,66 @@ def _cross(one: Cuboid, other: Cuboid) -> bool:
     return all(a[0] < b[1] and b[0] < a[1] for a, b in zip(one, other, strict=True))
 
 
-def stands(box: Cuboid, room: Room, cargo: Iterable[Shape]) -> bool:
-    """Return whether a box lies in a room and on its floor, on its load, or deep in the load."""
+def stands(box: Cuboid, one: Loaded, gone: Iterable[Block]) -> bool:
+    """Return whether a box lies in the room, and on its floor, on the load, or deep in the load.
+
+    Args:
+        box: the extent of the thing.
+        one: the body with its load.
+        gone: the goods that give way to it.
+    """
+    room = one.room
     for (low, high), (first, last) in zip(box, (room.x_m, room.y_m, room.z_m), strict=True):
         if low < first - _TOUCH_M or high > last + _TOUCH_M:
             return False
     if box[2][0] - room.z_m[0] <= _LEVEL_M:
         return True
-    listed = list(cargo)
-    below = (box[0], box[1], (room.z_m[0], box[2][0] + _LEVEL_M))
-    near = [s for s in listed if extent(s)[3] >= box[2][0] - _LEVEL_M and _meets(s, below)]
-    if _covered(box[0], near) >= _SUPPORT_SHARE:
+    level = (box[2][0] - _LEVEL_M, box[2][0] + _LEVEL_M)
+    near = [k for k in _meeting(one, (box[0], box[1], level)) if one.boxes_m[k, 5] >= level[0]]
+    if _covered(box[0], one.boxes_m[near, :2]) >= _SUPPORT_SHARE:
         return True
-    gone = displaced(box, listed)
-    return gone is not None and _enclosed(box, gone) >= _ENCLOSED_SHARE
+    return _enclosed(box, gone) >= _ENCLOSED_SHARE
 
 
-def top_of(cargo: Iterable[Shape], box: Cuboid, room: Room) -> float | None:
+def top_of(one: Loaded, box: Cuboid) -> float | None:
     """Return how high the load stands where the box is, seen from above; None without load."""
-    column = (box[0], box[1], room.z_m)
-    tops = [_top_under(shape, box[0]) for shape in cargo if _meets(shape, column)]
-    return min(max(tops), room.z_m[1]) if tops else None
+    column = (box[0], box[1], one.room.z_m)
+    tops = [
+        _top_under(shape, box[0]) if isinstance(shape, Polygon) else shape.z_m[1]
+        for shape in (one.cargo[k] for k in _meeting(one, column))
+    ]
+    return min(max(tops), one.room.z_m[1]) if tops else None
 
 
-def _top_under(shape: Shape, x_m: Span) -> float:
-    """Return the highest point of a shape between two x."""
-    if isinstance(shape, Block):
-        return shape.z_m[1]
-    outline = shape.outlines_m[0]
+def _meeting(one: Loaded, box: Cuboid) -> list[int]:
+    """Return which goods have an extent that crosses a box."""
+    (x0, x1), (y0, y1), (z0, z1) = box
+    low, high = one.boxes_m[:, ::2], one.boxes_m[:, 1::2]
+    cross = (low < np.array([x1, y1, z1])) & (high > np.array([x0, y0, z0]))
+    return [int(k) for k in np.flatnonzero(cross.all(1))]
+
+
+def _top_under(plate: Polygon, x_m: Span) -> float:
+    """Return the highest point of a plate between two x."""
+    outline = plate.outlines_m[0]
     inside = outline[(outline[:, 0] >= x_m[0]) & (outline[:, 0] <= x_m[1])]
     near = inside if len(inside) else outline[np.abs(outline[:, 0] - x_m[0]).argsort()[:2]]
     return float(near[:, 1].max())
 
 
-def displaced(box: Cuboid, cargo: Iterable[Shape]) -> list[Block] | None:
+def displaced(box: Cuboid, one: Loaded) -> list[Block] | None:
     """Return the goods inside a box as blocks, or None where something rigid is in the way."""
     gone: list[Block] = []
-    inner = tuple((low + _TOUCH_M, high - _TOUCH_M) for low, high in box)
-    for shape in cargo:
-        if not _meets(shape, inner):
-            continue
+    (x0, x1), (y0, y1), (z0, z1) = box
+    touch = _TOUCH_M
+    inner = ((x0 + touch, x1 - touch), (y0 + touch, y1 - touch), (z0 + touch, z1 - touch))
+    for index in _meeting(one, inner):
+        shape = one.cargo[index]
         if isinstance(shape, Polygon) and not _overlaps(shape.outlines_m[0], box):
             continue
         if not _soft(shape, box):
             return None
-        common = _common(shape, box)
-        if common is not None:
-            gone.append(common)
+        gone += common(shape, box)
     return gone
 
 
@@ -166,21 +179,16 @@ def _soft(shape: Shape, box: Cuboid) -> bool:
     return shape.density_g_per_cm3 <= _RIGID_G_PER_CM3 and _contains(shape, box)
 
 
-def _common(shape: Shape, box: Cuboid) -> Block | None:
+def common(shape: Shape, box: Cuboid) -> list[Block]:
+    """Return the part of a shape's extent that lies in a box, as a block; none where they miss."""
     x0, x1, z0, z1 = extent(shape)
     spans = [
         (max(low, first), min(high, last))
         for (low, high), (first, last) in zip(box, ((x0, x1), shape.y_m, (z0, z1)), strict=True)
     ]
     if any(high <= low for low, high in spans):
-        return None
-    return Block(spans[0], spans[1], spans[2], shape.material, shape.density_g_per_cm3)
-
-
-def _meets(shape: Shape, box: tuple[Span, ...]) -> bool:
-    x0, x1, z0, z1 = extent(shape)
-    (a0, a1), (b0, b1), (c0, c1) = box
-    return x0 < a1 and x1 > a0 and z0 < c1 and z1 > c0 and shape.y_m[0] < b1 and shape.y_m[1] > b0
+        return []
+    return [Block(spans[0], spans[1], spans[2], shape.material, shape.density_g_per_cm3)]
 
 
 def _overlaps(outline: Float64[np.ndarray, "_ 2"], box: Cuboid) -> bool:
@@ -207,14 +215,10 @@ def _holds_point(outline: Float64[np.ndarray, "_ 2"], point: tuple[float, float]
     return cv2.pointPolygonTest(contour, (float(point[0]), float(point[1])), measureDist=False) >= 0
 
 
-def _covered(x_m: Span, shapes: Iterable[Shape]) -> float:
-    """Return the share of an extent along x that has a shape under it."""
-    places = np.linspace(x_m[0], x_m[1], 21)
-    under = np.zeros(len(places), bool)
-    for shape in shapes:
-        x0, x1, _, _ = extent(shape)
-        under |= (places >= x0) & (places <= x1)
-    return float(under.mean())
+def _covered(x_m: Span, under_m: Float64[np.ndarray, "n 2"]) -> float:
+    """Return the share of an extent along x that something lies under."""
+    places = np.linspace(x_m[0], x_m[1], 21)[:, None]
+    return float(((places >= under_m[:, 0]) & (places <= under_m[:, 1])).any(1).mean())
 
 
 def _enclosed(box: Cuboid, gone: Iterable[Block]) -> float:

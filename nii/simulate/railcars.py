@@ -143,14 +143,14 @@ def bogie(pivot_m: float, gauge_mm: int, floor_m: float, rng: np.random.Generato
     window = np.array([(-0.28, 0.2), (0.28, 0.2), (0.28, -0.12), (-0.28, -0.12)])
     for y in (-half - 0.33, half + 0.21):
         frame = tuple(o + np.array([pivot_m, radius]) for o in (arch, window))
-        shapes.append(Polygon(frame, (y, y + 0.12), STEEL, 4.5))
+        shapes.append(Polygon(frame, (y, y + 0.12), STEEL, 6.5))
         for left in (-0.22, -0.06, 0.1):
             spring = (pivot_m + left, pivot_m + left + 0.12)
             low = (radius - 0.12, radius + 0.12)
-            shapes.append(steel(spring, (y - 0.05, y + 0.17), low, 2.2))
+            shapes.append(steel(spring, (y - 0.05, y + 0.17), low, 3.2))
     top = min(floor_m - 0.3, radius + 0.42)
     bolster = (pivot_m - 0.2, pivot_m + 0.2)
-    shapes.append(steel(bolster, (-half - 0.3, half + 0.3), (radius + 0.12, top), 1.8))
+    shapes.append(steel(bolster, (-half - 0.3, half + 0.3), (radius + 0.12, top), 3.6))
     shapes.append(
         steel((pivot_m - 0.15, pivot_m + 0.15), (-0.15, 0.15), (top, floor_m - 0.25), 5.0)
     )
@@ -184,14 +184,14 @@ def _underframe(wagon: Wagon, x0_m: float, rng: np.random.Generator) -> list[Sha
         top = 1.05
     shapes: list[Shape] = []
     for y in (-0.175, 0.167):
-        shapes.append(steel(span, (y, y + 0.008), (top - 0.31, top)))
+        shapes.append(steel(span, (y, y + 0.02), (top - 0.31, top)))
         shapes += [
-            steel(span, (y - 0.06, y + 0.06), (z, z + 0.012)) for z in (top - 0.31, top - 0.012)
+            steel(span, (y - 0.1, y + 0.1), (z, z + 0.025)) for z in (top - 0.31, top - 0.025)
         ]
     half = wagon.width_m / 2
-    shapes += [steel(span, (y, y + 0.08), (top - 0.2, top), 1.2) for y in (-half, half - 0.08)]
+    shapes += [steel(span, (y, y + 0.08), (top - 0.2, top), 3.5) for y in (-half, half - 0.08)]
     shapes += [
-        steel((x, x + 0.1), (-half, half), (top - 0.2, top - 0.02), 0.5)
+        steel((x, x + 0.1), (-half, half), (top - 0.2, top - 0.02), 2.0)
         for x in np.linspace(span[0] + 0.05, span[1] - 0.15, int(wagon.body_m / 1.6)).tolist()
     ]
     middle = x0_m + wagon.couplers_m / 2
@@ -250,7 +250,7 @@ def _covered(body: Container, rng: np.random.Generator) -> list[Shape]:
             Block((x0 + 0.05, x1 - 0.05), (lining, lining + 0.01), (z0, eaves), PAPER, 0.65)
         )
         shapes += [
-            steel((x, x + 0.1), (y, y + 0.06), (z0, eaves), 1.2)
+            steel((x, x + 0.1), (y, y + 0.06), (z0, eaves), 2.0)
             for x in np.linspace(x0, x1 - 0.1, int(rng.integers(8, 11))).tolist()
         ]
         shapes += [
@@ -306,8 +306,9 @@ def _hopper(body: Container, rng: np.random.Generator) -> list[Shape]:
         shapes.append(Polygon((sheet,), (-half, half), STEEL, 3.0))
     for x in np.linspace(x0 + 2.6, x1 - 2.6, 3).tolist():
         for side in (-1, 1):
-            sheet = np.array([(x, z0 + 0.75), (x + 0.012 * side, z0 + 0.75),
-                              (x + 0.912 * side, z0 - 0.35), (x + 0.9 * side, z0 - 0.35)])  # fmt: skip
+            ridge, low = (x, z0 + 0.75), (x + 0.9 * side, z0 - 0.35)
+            wide = 0.012 * side
+            sheet = np.array([ridge, (ridge[0] + wide, ridge[1]), (low[0] + wide, low[1]), low])
             shapes.append(Polygon((sheet,), (-half * 0.9, half * 0.9), STEEL, 3.0))
     roof = (z1 - 0.2, z1 - 0.195)
     shapes.append(steel((x0 + 0.1, x1 - 0.1), (-half, half), roof))

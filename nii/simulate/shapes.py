@@ -255,15 +255,14 @@ def _crossed(
     h = (z - geometry.source_height_m) / geometry.pitch_m[0]
     safe = np.where(np.abs(a) < _TINY, _TINY, a)
     cross = np.clip(-distance * (1 + h / safe), *y_m)
-
-    def primitive(y: Float64[np.ndarray, " n"] | float) -> Float64[np.ndarray, " n"]:
-        return np.asarray(a * y + h * distance * np.log1p(np.divide(y, distance)), np.float64)
-
+    start: Float64[np.ndarray, " n"] = np.full_like(a, y_m[0])
+    stop: Float64[np.ndarray, " n"] = np.full_like(a, y_m[1])
     if h >= 0:
-        below = primitive(np.where(safe < 0, cross, y_m[1])) - primitive(y_m[0])
+        stop = np.where(safe < 0, cross, stop)
     else:
-        below = primitive(y_m[1]) - primitive(np.where(safe > 0, cross, y_m[1]))
-    return np.asarray(below, np.float64)
+        start = np.where(safe > 0, cross, stop)
+    rise = h * distance * (np.log1p(stop / distance) - np.log1p(start / distance))
+    return np.asarray(a * (stop - start) + rise, np.float64)
 
 
 def _chords(

@@ -143,14 +143,17 @@ def _cartridges(
 
 
 def explosive(rng: np.random.Generator) -> Threat:
-    """Make blocks (0.2-0.5 kg, 1.5-1.7 g/cm3), bundled sticks or shells of 6-20 kg."""
+    """Make blocks of 0.38-0.43 kg (1.5-1.7 g/cm3) up to 180 of them, sticks, or 1-4 shells.
+
+    A shell of 76-100 mm weighs 6-20 kg; sticks are 20 cm long, 3-8 of them.
+    """
     choice = int(rng.integers(3))
     if choice == 0:
         return _shells(rng)
     if choice == 1:
         radius, count = float(rng.uniform(0.015, 0.02)), int(rng.integers(3, 9))
         parts = [
-            Polygon((rectangle(0, k * 2.1 * radius, 0.2, (k * 2.1 + 2) * radius),),
+            Polygon((rectangle(0.0, k * 2.1 * radius, 0.2, (k * 2.1 + 2) * radius),),
                     (-radius, radius), PAPER, float(rng.uniform(1.1, 1.3)))
             for k in range(count)
         ]  # fmt: skip
