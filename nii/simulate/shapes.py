@@ -418,7 +418,8 @@ def _fill(
 
 def _signed_area(outline: Float64[np.ndarray, "n 2"]) -> float:
     x, y = outline.T
-    return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+    closing = x[-1] * y[0] - y[-1] * x[0]
+    return float(np.dot(x[:-1], y[1:]) - np.dot(y[:-1], x[1:]) + closing) / 2
 
 
 def _grain(rng: np.random.Generator) -> Float32[np.ndarray, "side side"]:
