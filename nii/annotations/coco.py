@@ -1,7 +1,8 @@
 """COCO detection files (JSON), strict, with the facts that cargo scans add.
 
 A box is ``[x, y, width, height]`` in pixels. Beyond the standard, an image may carry ``sha256`` and
-``seed``, and an annotation ``load`` (of a container) or ``behind_g_per_cm2`` (of a threat).
+``seed``, and an annotation ``load`` (of a container), ``hs_chapters`` (of what a container or a
+vehicle carries) or ``behind_g_per_cm2`` (of a threat).
 Categories are matched by name with :mod:`nii.taxonomy`; their ids in the file mean nothing here.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,7 @@ LoadState = Literal["empty", "partial", "full", "tank"]
 """What a container carries."""
 
 _TOLERANCE_PX = 1e-3
+_CHAPTER = re.compile(r"\d\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class CocoImage:
             stated.
         sha256: digest of the image file, where stated.
         seed: seed of a simulated image, where stated.
+        hs_chapters: chapters of the Harmonised System, two digits each, of the load of each
+            container or vehicle, aligned with `truth`; empty where none is stated.
     """
 
     path: Path
@@ -51,6 +56,7 @@ class CocoImage:
     behind_g_per_cm2: Float32[np.ndarray, " n"]
     sha256: str | None = None
     seed: int | None = None
+    hs_chapters: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Check that boxes and facts belong together.
@@ -60,6 +66,9 @@ class CocoImage:
         """
         if not len(self.truth) == len(self.load_states) == len(self.behind_g_per_cm2):
             msg = "boxes, load states and areal densities do not belong together"
+            raise ValueError(msg)
+        if len(self.hs_chapters) not in (0, len(self.truth)):
+            msg = "boxes and HS chapters do not belong together"
             raise ValueError(msg)
         if min(self.height, self.width) <= 0:
             msg = f"image of {self.height} x {self.width} pixels"
@@ -251,6 +260,7 @@ def _image(
         behind_g_per_cm2=np.asarray([_behind(a, path) for a in annotations], np.float32),
         sha256=digest,
         seed=row.get("seed"),
+        hs_chapters=_all_chapters(annotations, path),
     )
 
 
@@ -317,6 +327,23 @@ def _load_state(annotation: dict[str, Any], path: Path) -> LoadState | None:
     )
 
 
+def _all_chapters(annotations: list[dict[str, Any]], path: Path) -> tuple[tuple[str, ...], ...]:
+    chapters = tuple(_chapters(annotation, path) for annotation in annotations)
+    return chapters if any(chapters) else ()
+
+
+def _chapters(annotation: dict[str, Any], path: Path) -> tuple[str, ...]:
+    value = annotation.get("hs_chapters", [])
+    if isinstance(value, list) and all(isinstance(v, str) and _CHAPTER.fullmatch(v) for v in value):
+        return tuple(value)
+    raise AnnotationError(
+        path,
+        found=f"annotation {annotation['id']}: hs_chapters {value!r}",
+        expected="a list of chapters of two digits",
+        remedy="Correct that entry.",
+    )
+
+
 def _behind(annotation: dict[str, Any], path: Path) -> float:
     value = annotation.get("behind_g_per_cm2")
     if value is None:
@@ -358,6 +385,8 @@ def _annotation_row(ident: int, number: int, image: CocoImage, row: int) -> dict
     }
     if image.load_states[row] is not None:
         result["load"] = image.load_states[row]
+    if image.hs_chapters and image.hs_chapters[row]:
+        result["hs_chapters"] = list(image.hs_chapters[row])
     behind = float(image.behind_g_per_cm2[row])
     return result | ({"behind_g_per_cm2": behind} if np.isfinite(behind) else {})
 

@@ -7,14 +7,12 @@ depth); plate thicknesses are typical values (assumption).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
 from nii.simulate.shapes import (
     LIGHT_METAL,
-    LIQUID,
     ORGANIC,
     PAPER,
     STEEL,
@@ -25,7 +23,10 @@ from nii.simulate.shapes import (
     mirror,
 )
 
-Body = Literal["dry", "reefer", "tank"]
+Body = Literal["dry", "reefer", "tank", "van", "flat", "wagon", "gondola", "hopper", "vessel"]
+"""The first three are ISO containers; the others are bodies of lorries and railway wagons."""
+ISO_BODIES: tuple[Body, ...] = ("dry", "reefer", "tank")
+VESSELS: tuple[Body, ...] = ("tank", "vessel")
 
 WIDTH_M = 2.438
 LENGTHS_M: dict[str, float] = {"20": 6.058, "40": 12.192, "45": 13.716}
@@ -39,24 +40,26 @@ _ALUMINIUM_DENSITY = 2.7
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """Say what stands where.
+    """Say what stands where: a container, or another body that holds a load.
 
     Attributes:
         x_m: outer extent along the vehicle.
         z_m: outer extent in height.
         body: kind of container.
         doors_right: whether the doors are at the larger x.
+        width_m: outer width.
     """
 
     x_m: tuple[float, float]
     z_m: tuple[float, float]
     body: Body
     doors_right: bool
+    width_m: float = WIDTH_M
 
     @property
     def y_m(self) -> tuple[float, float]:
         """Return the outer extent across the vehicle."""
-        return (-WIDTH_M / 2, WIDTH_M / 2)
+        return (-self.width_m / 2, self.width_m / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +89,39 @@ def room(container: Container) -> Room:
         left, right = (machinery, doors) if container.doors_right else (doors, machinery)
         return Room((x0 + left, x1 - right), (-1.14, 1.14), (z0 + 0.26, z1 - 0.2))
     if container.body == "tank":
-        return Room((x0 + 0.35, x1 - 0.35), (-1.0, 1.0), (z0 + 0.35, z1 - 0.15))
-    return Room((x0 + 0.08, x1 - 0.08), (-1.17, 1.17), (z0 + 0.17, z1 - 0.08))
+        radius = min((z1 - z0) / 2 - 0.21, WIDTH_M / 2 - 0.1)
+        middle = (z0 + z1) / 2 + 0.05
+        return Room((x0 + 0.45, x1 - 0.45), (-radius, radius), (middle - radius, middle + radius))
+    if container.body == "dry":
+        return Room((x0 + 0.08, x1 - 0.08), (-1.17, 1.17), (z0 + 0.17, z1 - 0.08))
+    return _other_room(container)
+
+
+def _other_room(container: Container) -> Room:
+    """Return the clear space of a body of a lorry or wagon."""
+    (x0, x1), (z0, z1), half = container.x_m, container.z_m, container.width_m / 2
+    if container.body == "vessel":
+        radius = (z1 - z0 - 0.3) / 2 - 0.012
+        return Room((x0 + 0.4, x1 - 0.4), (-radius, radius), (z0 + 0.012, z0 + 2 * radius))
+    if container.body == "wagon":
+        return Room((x0 + 0.1, x1 - 0.1), (-half + 0.07, half - 0.07), (z0, z1 - 0.5))
+    if container.body == "hopper":
+        return Room((x0 + 1.2, x1 - 1.2), (-half + 0.1, half - 0.1), (z0 + 0.3, z1 - 0.25))
+    inset = 0.1 if container.body == "gondola" else 0.05
+    low = z0 + (0.03 if container.body == "van" else 0.0)
+    return Room((x0 + inset, x1 - inset), (-half + inset, half - inset), (low, z1 - 0.08))
 
 
 def build(container: Container, rng: np.random.Generator) -> list[Shape]:
-    """Return the shapes of an empty container."""
+    """Return the shapes of an empty ISO container.
+
+    Raises:
+        ValueError: it is another body.
+    """
     builders = {"dry": _dry, "reefer": _reefer, "tank": _tank}
+    if container.body not in builders:
+        msg = f"{container.body} is no ISO container"
+        raise ValueError(msg)
     shapes = _frame(container, rng) + builders[container.body](container, rng)
     if container.doors_right:
         return shapes
@@ -313,22 +342,6 @@ def _tank(container: Container, rng: np.random.Generator) -> list[Shape]:
     )
     shapes.append(_diagonal((x0, z0 + 0.05), (x0 + 1.6, z0 + 0.45), -half + 0.05))
     shapes.append(_diagonal((x1 - 1.6, z0 + 0.45), (x1, z0 + 0.05), -half + 0.05))
-    return shapes
-
-
-def tank_filling(container: Container, rng: np.random.Generator) -> list[Shape]:
-    """Return the liquid of a tank container as slabs between chords of the shell."""
-    (x0, x1), (z0, z1) = container.x_m, container.z_m
-    radius = min((z1 - z0) / 2 - 0.21, WIDTH_M / 2 - 0.1)
-    middle, level = (z0 + z1) / 2 + 0.05, float(rng.uniform(0.3, 0.97))
-    density = float(rng.uniform(0.7, 1.3))
-    material = int(rng.choice([ORGANIC, PAPER, LIQUID]))
-    cuts = np.linspace(-radius, -radius + 2 * radius * level, 25)
-    shapes: list[Shape] = []
-    for low, high in pairwise(cuts):
-        chord = float(np.sqrt(max(radius**2 - ((low + high) / 2) ** 2, 0.0)))
-        height = (middle + float(low), middle + float(high))
-        shapes.append(Block((x0 + 0.35, x1 - 0.35), (-chord, chord), height, material, density))
     return shapes
 
 

@@ -95,6 +95,7 @@ def make_scan(folder: Path, config: DatasetConfig, index: int) -> int:
         behind_g_per_cm2=made.behind_g_per_cm2,
         sha256=sha256_of_file(files[0]),
         seed=config.seed,
+        hs_chapters=made.hs_chapters,
     )
     coco.write_coco(coco.CocoSet((image,)), _label_path(folder, index), folder)
     return index

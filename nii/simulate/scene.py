@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from nii import boxes, taxonomy
 from nii.annotations.coco import LoadState
 from nii.detections import Detections
+from nii.simulate.conveyance import MODIFICATIONS
 from nii.simulate.geometry import PARALLEL_M, Geometry
-from nii.simulate.layout import Loaded, LoadShares, Plan, make_plan
+from nii.simulate.hidden import Cuboid
+from nii.simulate.layout import LoadShares, Plan, make_plan
+from nii.simulate.loads import Hollow, Loaded
+from nii.simulate.placement import Placed, put
 from nii.simulate.shapes import BASIS, extent, project
-from nii.simulate.threats import THREATS, Threat, place, rotate
+from nii.simulate.threats import THREATS
 
 _VISIBLE_SHARE = 0.25
 _TRIES = 20
@@ -49,6 +53,13 @@ class SceneConfig:
     """Classes of threats that may occur."""
     threat_visible_g_per_cm2: float = 0.1
     """Areal density from which a pixel belongs to a threat."""
+    threat_contrast_g_per_cm2: float = 0.3
+    """Least mean change of areal density that a threat makes; one like the goods it replaces shows
+    in no scan and is not put there."""
+    modifications: tuple[str, ...] = tuple(MODIFICATIONS)
+    """Kinds of the class ``modification`` that may occur, where that class is chosen."""
+    keep_masks: bool = False
+    """Whether the truth holds the pixels of every threat, cut to its box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,16 @@ class Scene:
         behind_g_per_cm2: mean areal density of everything else under a threat's mask, aligned with
             `truth`; nan for structures.
         threat_kinds: kind within the class, aligned with `truth`; None for structures.
+        structure_kinds: kind of vehicle or body, aligned with `truth`; None for threats.
+        hs_chapters: chapters of the Harmonised System of what a container carries, or a vehicle
+            without containers, aligned with `truth`.
+        threat_materials: basis material of most of the mass, aligned with `truth`; None for
+            structures.
+        threat_masses_kg: mass, aligned with `truth`; nan for structures.
+        masks: pixels of each threat within its box, aligned with `truth`; None for structures,
+            and for all where masks are not kept.
+
+    The last five are empty where a scene was not made by :func:`build_scene`.
     """
 
     areal_density_g_per_cm2: Float32[np.ndarray, "material height width"]
@@ -73,6 +94,11 @@ class Scene:
     load_states: tuple[LoadState | None, ...]
     behind_g_per_cm2: Float32[np.ndarray, " n"]
     threat_kinds: tuple[str | None, ...]
+    structure_kinds: tuple[str | None, ...] = ()
+    hs_chapters: tuple[tuple[str, ...], ...] = ()
+    threat_materials: tuple[str | None, ...] = ()
+    threat_masses_kg: Float32[np.ndarray, " n"] | None = None
+    masks: tuple[Bool[np.ndarray, "_ _"] | None, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the truth belongs together.
@@ -80,13 +106,11 @@ class Scene:
         Raises:
             ValueError: lengths differ.
         """
-        lengths = {
-            len(self.truth),
-            len(self.load_states),
-            len(self.behind_g_per_cm2),
-            len(self.threat_kinds),
-        }
-        if len(lengths) != 1 or len(self.areal_density_g_per_cm2) != len(self.materials):
+        lengths = {len(self.load_states), len(self.behind_g_per_cm2), len(self.threat_kinds)}
+        masses = () if self.threat_masses_kg is None else self.threat_masses_kg
+        facts = (self.structure_kinds, self.hs_chapters, self.threat_materials, masses, self.masks)
+        lengths |= {len(fact) for fact in facts if len(fact)}
+        if lengths != {len(self.truth)} or len(self.areal_density_g_per_cm2) != len(self.materials):
             msg = "boxes, load states, areal densities and kinds do not belong together"
             raise ValueError(msg)
 
@@ -99,20 +123,66 @@ class _Mark:
     name: str
     load: LoadState | None = None
     behind_g_per_cm2: float = float("nan")
-    kind: str | None = None
+    threat_kind: str | None = None
+    structure_kind: str | None = None
+    hs_chapters: tuple[str, ...] = ()
+    material: str | None = None
+    mass_kg: float = float("nan")
+    mask: Bool[np.ndarray, "_ _"] | None = None
+    place_m: Cuboid | None = None
 
 
 def build_scene(rng: np.random.Generator, config: SceneConfig) -> Scene:
     """Draw a vehicle, look at it, hide threats in it and write down the truth."""
-    plan = make_plan(config.loads, rng)
+    wanted = _wanted(config, rng)
+    plan = make_plan(config.loads, rng, _hollow(wanted))
     geometry = make_view(plan, config, rng)
     grid = project(plan.shapes, geometry, rng)
     marks = _structures(plan, geometry)
     hidden: list[_Mark] = []
-    for _ in range(_threat_count(config, rng)):
-        mark = _hide(plan, geometry, grid, hidden, config, rng)
+    for want in wanted:
+        mark = _hide(want, _Place(plan, geometry, grid, hidden), config, rng)
         hidden += [mark] if mark else []
     return _scene(grid, geometry, marks + hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class _Want:
+    """One threat to hide: its class, and the kind of a modification."""
+
+    name: str
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where threats are hidden: the plan, its view, the areal densities and earlier threats."""
+
+    plan: Plan
+    geometry: Geometry
+    grid: Float32[np.ndarray, "material height width"]
+    others: list[_Mark]
+
+
+def _wanted(config: SceneConfig, rng: np.random.Generator) -> list[_Want]:
+    wanted: list[_Want] = []
+    for _ in range(_threat_count(config, rng)):
+        name = config.threat_classes[int(rng.integers(len(config.threat_classes)))]
+        kind = None
+        if name == "modification":
+            kind = config.modifications[int(rng.integers(len(config.modifications)))]
+        wanted.append(_Want(name, kind))
+    return wanted
+
+
+def _hollow(wanted: list[_Want]) -> Hollow | None:
+    """Return the first false wall or floor that is wanted: the load must leave room for it."""
+    for want in wanted:
+        if want.kind == "false_wall":
+            return "false_wall"
+        if want.kind == "false_floor":
+            return "false_floor"
+    return None
 
 
 def _scene(
@@ -130,7 +200,12 @@ def _scene(
         truth=truth,
         load_states=tuple(m.load for m in marks),
         behind_g_per_cm2=np.asarray([m.behind_g_per_cm2 for m in marks], np.float32),
-        threat_kinds=tuple(m.kind for m in marks),
+        threat_kinds=tuple(m.threat_kind for m in marks),
+        structure_kinds=tuple(m.structure_kind for m in marks),
+        hs_chapters=tuple(m.hs_chapters for m in marks),
+        threat_materials=tuple(m.material for m in marks),
+        threat_masses_kg=np.asarray([m.mass_kg for m in marks], np.float32),
+        masks=tuple(m.mask for m in marks),
     )
 
 
@@ -237,17 +312,26 @@ def _sag(
 
 
 def _structures(plan: Plan, geometry: Geometry) -> list[_Mark]:
-    across = (-1.25, 1.25)
     marks = []
-    vehicle = _cut(geometry.box(plan.vehicle_x_m, across, plan.vehicle_z_m), geometry)
-    if vehicle and plan.cab_x_m is not None:
-        marks.append(_Mark(vehicle, "vehicle"))
+    for vehicle in plan.vehicles:
+        box = _cut(geometry.box(vehicle.x_m, (-1.25, 1.25), vehicle.z_m), geometry)
+        if box:
+            inside = [load for load in plan.loads if _on(vehicle.x_m, load)]
+            own = tuple(c for load in inside if not load.is_container for c in load.hs_chapters)
+            marks.append(_Mark(box, "vehicle", structure_kind=vehicle.kind, hs_chapters=own))
     for load in plan.loads:
         body = load.container
         box = _cut(geometry.box(body.x_m, body.y_m, body.z_m), geometry)
-        if box:
-            marks.append(_Mark(box, "container", load.state))
+        if box and load.is_container:
+            marks.append(
+                _Mark(box, "container", load.state, structure_kind=body.body,
+                      hs_chapters=load.hs_chapters)
+            )  # fmt: skip
     return marks
+
+
+def _on(x_m: tuple[float, float], load: Loaded) -> bool:
+    return x_m[0] <= sum(load.container.x_m) / 2 <= x_m[1]
 
 
 def _cut(
@@ -269,75 +353,37 @@ def _threat_count(config: SceneConfig, rng: np.random.Generator) -> int:
 
 
 def _hide(
-    plan: Plan,
-    geometry: Geometry,
-    grid: Float32[np.ndarray, "material height width"],
-    others: list[_Mark],
-    config: SceneConfig,
-    rng: np.random.Generator,
+    want: _Want, where: _Place, config: SceneConfig, rng: np.random.Generator
 ) -> _Mark | None:
     """Add one threat to the grid where it fits; return its truth, or None where nothing fits."""
-    name = config.threat_classes[int(rng.integers(len(config.threat_classes)))]
-    for _ in range(_TRIES):
-        threat = THREATS[name](rng)
-        lean = float(rng.uniform(0, 1.0))
-        turn = float(rng.uniform(0, 2 * np.pi))
-        threat = rotate(threat, 0.0 if threat.rests else turn, lean)
-        placed = _put(threat, plan, rng)
-        mark = _draw(placed, geometry, grid, others, config, rng) if placed else None
+    for turn in range(_TRIES):
+        placed = _place(want, turn, where, config, rng)
+        mark = _draw(placed, where, config, rng) if placed else None
         if mark:
             return mark
     return None
 
 
-def _put(threat: Threat, plan: Plan, rng: np.random.Generator) -> Threat | None:
-    """Return the threat at a place where it is supported, or None where it does not fit."""
-    rooms = [load for load in plan.loads if load.state != "tank"]
-    wide, high = threat.size_m
-    if plan.cab_x_m and rng.random() < 0.06 and max(wide, high) < 1.1:  # noqa: PLR2004
-        x = float(rng.uniform(plan.cab_x_m[0] + 0.6, plan.cab_x_m[1] - 0.4))
-        return place(threat, x, float(rng.uniform(-0.9, 0.9)), 1.15 + high / 2)
-    if not rooms:
-        return None
-    load = rooms[int(rng.integers(len(rooms)))]
-    (x0, x1), (z0, z1) = load.room.x_m, load.room.z_m
-    if x1 - x0 < wide + 0.1 or z1 - z0 < high + 0.05:
-        return None
-    x = float(rng.uniform(x0 + wide / 2 + 0.02, x1 - wide / 2 - 0.02))
-    top = _load_top(load, x - wide / 2, x + wide / 2)
-    base = z0
-    if top > z0 + 0.1:
-        base = float(rng.choice([z0, top, rng.uniform(z0, top)], p=[0.25, 0.25, 0.5]))
-    base = max(min(base, z1 - high - 0.02), z0)
-    deep = max(part.y_m[1] for part in threat.parts)
-    y = float(rng.uniform(-1.1, 1.1)) * max(1 - deep / 1.15, 0.0)
-    return place(threat, x, y, base - threat.lowest_m)
-
-
-def _load_top(load: Loaded, left: float, right: float) -> float:
-    """Return the height of the load between two x; the floor where there is none."""
-    tops = [load.room.z_m[0]]
-    for shape in load.cargo:
-        x0, x1, _, z1 = extent(shape)
-        if x0 < right and x1 > left:
-            tops.append(z1)
-    return min(max(tops), load.room.z_m[1])
+def _place(
+    want: _Want, turn: int, where: _Place, config: SceneConfig, rng: np.random.Generator
+) -> Placed | None:
+    if want.kind is not None:
+        # A vehicle without the place that was wanted is changed elsewhere.
+        others = config.modifications
+        kind = want.kind if turn == 0 else others[int(rng.integers(len(others)))]
+        return MODIFICATIONS[kind](where.plan, rng)
+    taken = [other.place_m for other in where.others if other.place_m]
+    return put(THREATS[want.name](rng), where.plan, taken, rng)
 
 
 def _draw(
-    threat: Threat,
-    geometry: Geometry,
-    grid: Float32[np.ndarray, "material height width"],
-    others: list[_Mark],
-    config: SceneConfig,
-    rng: np.random.Generator,
+    placed: Placed, where: _Place, config: SceneConfig, rng: np.random.Generator
 ) -> _Mark | None:
-    places = [geometry.box(extent(p)[:2], p.y_m, extent(p)[2:]) for p in threat.parts]
-    corners = np.asarray(places)
-    x0, y0 = (int(v) - 3 for v in corners[:, :2].min(0))
-    x1, y1 = (int(v) + 4 for v in corners[:, 2:].max(0))
-    if x0 < 0 or y0 < 0 or x1 > geometry.width_px or y1 > geometry.height_px:
+    threat, geometry = placed.threat, where.geometry
+    window = _window(placed, geometry)
+    if window is None:
         return None
+    y0, y1, x0, x1 = window
     # The window holds every row that sag can move the threat from.
     spread = int(np.ceil(np.abs(geometry.sag_px[x0:x1]).max())) + 1
     part = geometry.window(y0 - spread, x0, y1 - y0 + 2 * spread, x1 - x0)
@@ -347,19 +393,35 @@ def _draw(
     if not mask.any():
         return None
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = (
-        x0 + int(columns[0]),
-        y0 + int(rows[0]),
-        x0 + int(columns[-1]) + 1,
-        y0 + int(rows[-1]) + 1,
-    )
-    box_xyxy = (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
-    if _crowded(box_xyxy, others):
+    (top, bottom), (left, right) = (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)
+    box = (float(x0 + left), float(y0 + top), float(x0 + right), float(y0 + bottom))
+    target = where.grid[:, y0:y1, x0:x1]
+    rest = target
+    if placed.displaced:
+        rest = np.maximum(target - project(placed.displaced, part, rng)[:, spread:-spread], 0)
+    change = rest.sum(0) + total - target.sum(0)
+    unseen = abs(float(change[mask].mean())) < config.threat_contrast_g_per_cm2
+    if unseen or _crowded(box, where.others):
         return None
-    target = grid[:, y0:y1, x0:x1]
-    behind = float(target.sum(0)[mask].mean())
-    target += added
-    return _Mark(box_xyxy, threat.name, None, behind, threat.kind)
+    behind = float(rest.sum(0)[mask].mean())
+    np.add(rest, added, out=target)
+    return _Mark(
+        box, threat.name, None, behind, threat.kind, material=threat.material,
+        mass_kg=threat.mass_kg,
+        mask=mask[top:bottom, left:right].copy() if config.keep_masks else None,
+        place_m=threat.box_m,
+    )  # fmt: skip
+
+
+def _window(placed: Placed, geometry: Geometry) -> tuple[int, int, int, int] | None:
+    """Return first and last row, then column, that a threat may touch; None if cut off."""
+    places = [geometry.box(extent(p)[:2], p.y_m, extent(p)[2:]) for p in placed.threat.parts]
+    corners = np.asarray(places)
+    x0, y0 = (int(v) - 3 for v in corners[:, :2].min(0))
+    x1, y1 = (int(v) + 4 for v in corners[:, 2:].max(0))
+    if x0 < 0 or y0 < 0 or x1 > geometry.width_px or y1 > geometry.height_px:
+        return None
+    return y0, y1, x0, x1
 
 
 def _crowded(box: tuple[float, float, float, float], others: list[_Mark]) -> bool:

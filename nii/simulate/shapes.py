@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 import cv2
@@ -23,7 +24,9 @@ steel, and W, Au and Pb cannot be told apart (their attenuation ratios agree wit
 ORGANIC, PAPER, LIQUID, LIGHT_METAL, STEEL, HEAVY = range(6)
 
 _CM_PER_M = 100.0
-_OVERSAMPLING = 3
+_CM3_PER_M3 = 1e6
+_GRAMS_PER_KG = 1000.0
+_TINY = 1e-9
 _SUBPIXEL_BITS = 4
 _FINE_PIXELS = 60_000
 
@@ -117,12 +120,40 @@ def extent(shape: Shape) -> tuple[float, float, float, float]:
     return float(low[0]), float(high[0]), float(low[1]), float(high[1])
 
 
+def mass_kg(shape: Shape) -> float:
+    """Return what a shape weighs: its volume times its density."""
+    if isinstance(shape, Polygon):
+        holes = sum(abs(_signed_area(o)) for o in shape.outlines_m[1:])
+        area = abs(_signed_area(shape.outlines_m[0])) - holes
+        volume_m3 = area * (shape.y_m[1] - shape.y_m[0])
+    else:
+        volume_m3 = _volume_m3(shape)
+    return volume_m3 * _CM3_PER_M3 * shape.density_g_per_cm3 / _GRAMS_PER_KG
+
+
+def _volume_m3(block: Block) -> float:
+    wide, deep, high = (b - a for a, b in (block.x_m, block.y_m, block.z_m))
+    if block.form == "pillow":
+        return float(wide * deep * high * (_pillow()[1][-1] / 2) ** 2)
+    if block.form == "cuboid":
+        run = _unrolled(np.array([wide]), block.ripple_m)[0] if block.ripple_m > 0 else wide
+        return float(run) * deep * high
+    across, along = (wide, deep) if block.form == "upright" else (high, wide)
+    radius = across / 2
+    bore = radius - block.wall_m if 0 < block.wall_m < radius else 0.0
+    section = float(np.pi * (radius**2 - bore**2))
+    # An upright cylinder may be deeper than wide: its section is stretched along y.
+    return section * along / across * high if block.form == "upright" else section * along
+
+
 def project(
     shapes: Iterable[Shape], geometry: Geometry, rng: np.random.Generator
 ) -> Float32[np.ndarray, "material height width"]:
     """Return the areal density in g/cm2 of every basis material on the detector grid."""
     grid = np.zeros((len(BASIS), geometry.height_px, geometry.width_px), np.float32)
-    grain = _grain(rng)
+    shapes = tuple(shapes)
+    smooth = not any(shape.mottle > 0 for shape in shapes)
+    grain = np.zeros((1, 1), np.float32) if smooth else _grain(rng)
     used: set[int] = set()
     for shape in shapes:
         if isinstance(shape, Block):
@@ -158,11 +189,7 @@ def _paint_block(
     grain: Float32[np.ndarray, "side side"],
     plane: Float32[np.ndarray, "height width"],
 ) -> bool:
-    y = np.asarray(block.y_m)
-    columns = geometry.column(np.asarray(block.x_m).repeat(2), np.tile(y, 2))
-    rows = geometry.row(np.asarray(block.z_m).repeat(2), np.tile(y, 2))
-    left, right = _inside(columns, geometry.width_px)
-    top, bottom = _inside(rows, geometry.height_px)
+    left, right, top, bottom = _window(block, geometry)
     if left >= right or top >= bottom:
         return False
     path_m = _path_lengths(block, geometry, top, bottom)
@@ -170,9 +197,26 @@ def _paint_block(
     scale = np.float32(_CM_PER_M * block.density_g_per_cm3)
     patch = (path_m * scale)[:, None] * across[None, :]
     if block.mottle > 0:
-        patch *= _texture(grain, block.mottle, patch.shape, (top, left))
+        _mottle(patch, grain, block.mottle, (top, left))
     plane[top:bottom, left:right] += patch
     return True
+
+
+def _window(block: Block, geometry: Geometry) -> tuple[int, int, int, int]:
+    """Return first and last column, then first and last row, that a block may touch."""
+    far = [abs(geometry.skew * y) for y in block.y_m]
+    signs = -1.0 if geometry.mirrored else 1.0
+    along = [signs * (x - geometry.left_m) / geometry.pitch_m[1] for x in block.x_m]
+    slack = max(far) / geometry.pitch_m[1]
+    distance, eye = geometry.source_distance_m, geometry.source_height_m
+    seen = [eye + (z - eye) * distance / (distance + y) for z in block.z_m for y in block.y_m]
+    rows = [(geometry.top_m - value) / geometry.pitch_m[0] for value in seen]
+    return (
+        max(int(np.floor(min(along) - slack)), 0),
+        min(int(np.ceil(max(along) + slack)), geometry.width_px),
+        max(int(np.floor(min(rows))), 0),
+        min(int(np.ceil(max(rows))), geometry.height_px),
+    )
 
 
 def _inside(values: Float64[np.ndarray, " n"], size: int) -> tuple[int, int]:
@@ -183,75 +227,107 @@ def _inside(values: Float64[np.ndarray, " n"], size: int) -> tuple[int, int]:
 def _path_lengths(
     block: Block, geometry: Geometry, top: int, bottom: int
 ) -> Float32[np.ndarray, " rows"]:
-    fine = (np.arange((bottom - top) * _OVERSAMPLING) + 0.5) / _OVERSAMPLING + top
-    slope = geometry.slope(fine)
-    stretch = np.sqrt(1 + slope**2)
+    """Return the mean path through a block over the height of every row, in metres; exact."""
+    bounds = np.arange(top, bottom + 1, dtype=np.float64)
+    slope = geometry.slope(bounds)
+    middle = (slope[1:] + slope[:-1]) / 2
+    stretch = np.sqrt(1 + middle**2)
     if block.form == "lying":
-        path = _chord(block, geometry, slope)
-    else:
-        (y0, y1), (z0, z1) = block.y_m, block.z_m
-        crossings = [
-            (z - geometry.source_height_m) / slope - geometry.source_distance_m for z in (z0, z1)
-        ]
-        enter = np.maximum(np.minimum(*crossings), y0)
-        leave = np.minimum(np.maximum(*crossings), y1)
-        path = np.maximum(leave - enter, 0) * stretch
-        if block.form == "pillow":
-            path = path * _round_off(fine, geometry.row(np.asarray(block.z_m), sum(block.y_m) / 2))
-    return np.asarray(path.reshape(-1, _OVERSAMPLING).mean(1), np.float32)
+        return np.asarray(_chords(block, geometry, slope), np.float32)
+    (y0, y1), (z0, z1) = block.y_m, block.z_m
+    if block.form == "pillow":
+        edges = geometry.row(np.array([z1, z0]), (y0 + y1) / 2)
+        return np.asarray((y1 - y0) * _rounded(bounds, edges) * stretch, np.float32)
+    above = _crossed(z1, (y0, y1), geometry, bounds) - _crossed(z0, (y0, y1), geometry, bounds)
+    return np.asarray(np.diff(above) * stretch, np.float32)
 
 
-def _chord(
-    block: Block, geometry: Geometry, slope: Float64[np.ndarray, " n"]
+def _crossed(
+    z: float, y_m: tuple[float, float], geometry: Geometry, bounds: Float64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, " n"]:
+    """Integrate over depth how many rows lie between height `z` and each bound, if below `z`.
+
+    A row bound is seen at a + h D / (D + y) rows below the height, D from the source; the integral
+    of that over y, as far as it is positive, has a closed form.
+    """
+    distance = geometry.source_distance_m
+    a = bounds - (geometry.top_m - geometry.source_height_m) / geometry.pitch_m[0]
+    h = (z - geometry.source_height_m) / geometry.pitch_m[0]
+    safe = np.where(np.abs(a) < _TINY, _TINY, a)
+    cross = np.clip(-distance * (1 + h / safe), *y_m)
+    start: Float64[np.ndarray, " n"] = np.full_like(a, y_m[0])
+    stop: Float64[np.ndarray, " n"] = np.full_like(a, y_m[1])
+    if h >= 0:
+        stop = np.where(safe < 0, cross, stop)
+    else:
+        start = np.where(safe > 0, cross, stop)
+    rise = h * distance * (np.log1p(stop / distance) - np.log1p(start / distance))
+    return np.asarray(a * (stop - start) + rise, np.float64)
+
+
+def _chords(
+    block: Block, geometry: Geometry, slope: Float64[np.ndarray, " n"]
+) -> Float64[np.ndarray, " m"]:
     centre_y, centre_z = sum(block.y_m) / 2, sum(block.z_m) / 2
     ray_z = geometry.source_height_m + slope * (geometry.source_distance_m + centre_y)
     distance = (centre_z - ray_z) / np.sqrt(1 + slope**2)
-    radius = (block.z_m[1] - block.z_m[0]) / 2
-    return _ring(distance, radius, block.wall_m)
+    return _ring(distance, (block.z_m[1] - block.z_m[0]) / 2, block.wall_m)
 
 
 def _ring(
-    distance: Float64[np.ndarray, " n"], radius: float, wall: float
-) -> Float64[np.ndarray, " n"]:
-    chord = 2 * np.sqrt(np.maximum(radius**2 - distance**2, 0))
+    bounds: Float64[np.ndarray, " n"], radius: float, wall: float
+) -> Float64[np.ndarray, " m"]:
+    """Return the mean chord of a ring between neighbouring distances from its centre."""
+    area = _circle(bounds, radius)
     if 0 < wall < radius:
-        chord = chord - 2 * np.sqrt(np.maximum((radius - wall) ** 2 - distance**2, 0))
-    return chord
+        area = area - _circle(bounds, radius - wall)
+    return np.asarray(np.diff(area) / np.diff(bounds), np.float64)
+
+
+def _circle(bounds: Float64[np.ndarray, " n"], radius: float) -> Float64[np.ndarray, " n"]:
+    """Return the area of a circle up to a distance from its centre, but for a constant."""
+    share = np.clip(bounds / radius, -1, 1)
+    return np.asarray(radius**2 * (share * np.sqrt(1 - share**2) + np.arcsin(share)), np.float64)
 
 
 def _cover(block: Block, geometry: Geometry, left: int, right: int) -> Float32[np.ndarray, " cols"]:
     centre = sum(block.y_m) / 2
     edges = np.sort(geometry.column(np.asarray(block.x_m), centre))
-    smear = abs(geometry.skew) * (block.y_m[1] - block.y_m[0]) / geometry.pitch_m[1]
-    column = np.arange(left, right, dtype=np.float64)
+    bounds = np.arange(left, right + 1, dtype=np.float64)
     if block.form == "upright":
         radius_m = (block.x_m[1] - block.x_m[0]) / 2
-        offset = (column + 0.5 - edges.mean()) * geometry.pitch_m[1]
+        offset = (bounds - edges.mean()) * geometry.pitch_m[1]
         return (_ring(offset, radius_m, block.wall_m) / (2 * radius_m)).astype(np.float32)
     if block.form == "pillow":
-        return np.asarray(_round_off(column + 0.5, edges), np.float32)
-    share = _trapezoid(column, edges, max(smear, 1e-6))
+        return np.asarray(_rounded(bounds, edges), np.float32)
+    smear = abs(geometry.skew) * (block.y_m[1] - block.y_m[0]) / geometry.pitch_m[1]
+    share = _trapezoid(bounds, edges, max(smear, 1e-6))
     if block.ripple_m > 0:
-        share = share * _corrugation(
-            (column + 0.5 - edges[0]) * geometry.pitch_m[1], block.ripple_m
-        )
+        share = share * _corrugation((bounds - edges[0]) * geometry.pitch_m[1], block.ripple_m)
     return np.asarray(share, np.float32)
 
 
-def _round_off(
-    place: Float64[np.ndarray, " n"], edges: Float64[np.ndarray, " 2"]
-) -> Float64[np.ndarray, " n"]:
-    """Return the profile of a pillow: 1 in the middle, falling to 0 at both edges."""
+def _rounded(
+    bounds: Float64[np.ndarray, " n"], edges: Float64[np.ndarray, " 2"]
+) -> Float64[np.ndarray, " m"]:
+    """Return the mean profile of a pillow between bounds: 1 inside, falling to 0 at both edges."""
     half = max(abs(float(edges[1] - edges[0])) / 2, 1e-6)
-    seen = np.minimum(np.abs(place - edges.mean()) / half, 1)
-    return np.asarray(np.sqrt(1 - seen**6), np.float64)
+    place, area = _pillow()
+    return np.asarray(np.diff(np.interp((bounds - edges.mean()) / half, place, area)) * half)
+
+
+@cache
+def _pillow() -> tuple[Float64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
+    """Return places from -1 to 1 and the area of the profile sqrt(1 - u^6) up to each."""
+    place = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 401))
+    profile = np.sqrt(np.maximum(1 - place**6, 0))
+    steps = np.diff(place) * (profile[1:] + profile[:-1]) / 2
+    return place, np.concatenate([[0.0], np.cumsum(steps)])
 
 
 def _trapezoid(
-    column: Float64[np.ndarray, " n"], edges: Float64[np.ndarray, " 2"], smear: float
-) -> Float64[np.ndarray, " n"]:
-    bounds = np.append(column, column[-1] + 1)
+    bounds: Float64[np.ndarray, " n"], edges: Float64[np.ndarray, " 2"], smear: float
+) -> Float64[np.ndarray, " m"]:
     knots = np.array([edges[0] - smear / 2, edges[0] + smear / 2])
     knots = np.concatenate([knots, knots + edges[1] - edges[0]])
     covered = (_ramp(bounds, knots[0], knots[1]) - _ramp(bounds, knots[2], knots[3])) / smear
@@ -263,11 +339,21 @@ def _ramp(x: Float64[np.ndarray, " n"], start: float, stop: float) -> Float64[np
     return np.asarray(inner**2 / 2 + np.maximum(x - stop, 0) * (stop - start), np.float64)
 
 
-def _corrugation(x_m: Float64[np.ndarray, " n"], period_m: float) -> Float64[np.ndarray, " n"]:
-    """Return the relative path: flanks are longer by 1/cos (36 mm deep, 68 mm wide, ISO 1496)."""
-    phase = (x_m / period_m) % 0.5
-    flank = phase < 68 / 278
-    return np.where(flank, float(np.hypot(1, 36 / 68)), 1.0)
+def _corrugation(bounds_m: Float64[np.ndarray, " n"], period_m: float) -> Float64[np.ndarray, " m"]:
+    """Return the relative path of a corrugated sheet between neighbouring places along it."""
+    return np.asarray(np.diff(_unrolled(bounds_m, period_m)) / np.diff(bounds_m), np.float64)
+
+
+def _unrolled(x_m: Float64[np.ndarray, " n"], period_m: float) -> Float64[np.ndarray, " n"]:
+    """Return the length of sheet up to x: flanks are longer by 1/cos (36 mm deep, 68 mm wide).
+
+    Reference: common corrugation of ISO side walls, 278 mm period.
+    """
+    half = period_m / 2
+    whole, rest = np.divmod(x_m, half)
+    flank = half * 68 / 139
+    longer = float(np.hypot(1, 36 / 68)) - 1
+    return np.asarray(x_m + longer * (whole * flank + np.minimum(rest, flank)), np.float64)
 
 
 def _paint_polygon(
@@ -290,9 +376,10 @@ def _paint_polygon(
         if left >= right or top >= bottom:
             continue
         patch = _fill(outlines, (left, top, right, bottom))
-        patch *= amount
+        slope = geometry.slope(np.arange(top, bottom) + 0.5)
+        patch *= (np.sqrt(1 + slope**2) * amount).astype(np.float32)[:, None]
         if polygon.mottle > 0:
-            patch *= _texture(grain, polygon.mottle, patch.shape, (top, left))
+            _mottle(patch, grain, polygon.mottle, (top, left))
         plane[top:bottom, left:right] += patch
         painted = True
     return painted
@@ -331,7 +418,8 @@ def _fill(
 
 def _signed_area(outline: Float64[np.ndarray, "n 2"]) -> float:
     x, y = outline.T
-    return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+    closing = x[-1] * y[0] - y[-1] * x[0]
+    return float(np.dot(x[:-1], y[1:]) - np.dot(y[:-1], x[1:]) + closing) / 2
 
 
 def _grain(rng: np.random.Generator) -> Float32[np.ndarray, "side side"]:
@@ -348,15 +436,21 @@ def _grain(rng: np.random.Generator) -> Float32[np.ndarray, "side side"]:
     return np.asarray(total / total.std(), np.float32)
 
 
-def _texture(
+def _mottle(
+    patch: Float32[np.ndarray, "height width"],
     grain: Float32[np.ndarray, "side side"],
     strength: float,
-    shape: tuple[int, ...],
     origin: tuple[int, int],
-) -> Float32[np.ndarray, "height width"]:
+) -> None:
+    """Multiply a patch by a texture, in place, so that its sum stays what it is."""
     side = len(grain)
     # An offset that depends on the place keeps neighbours from sharing one pattern.
-    rows = (np.arange(shape[0]) + origin[0] * 7 + origin[1] * 3) % side
-    columns = (np.arange(shape[1]) + origin[1] * 11 + origin[0] * 5) % side
-    piece = grain[rows[:, None], columns[None, :]]
-    return np.maximum(1 + np.float32(strength) * piece, np.float32(0))
+    rows = (np.arange(patch.shape[0]) + origin[0] * 7 + origin[1] * 3) % side
+    columns = (np.arange(patch.shape[1]) + origin[1] * 11 + origin[0] * 5) % side
+    before = float(patch.sum())
+    patch *= np.maximum(
+        1 + np.float32(strength) * grain[rows[:, None], columns[None, :]], np.float32(0)
+    )
+    after = float(patch.sum())
+    if after > 0:
+        patch *= np.float32(before / after)

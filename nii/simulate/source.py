@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from nii import config as settings
 from nii.annotations.coco import LoadState
@@ -43,6 +43,11 @@ class SimulatedScan:
         behind_g_per_cm2: mean areal density of all else under a threat, aligned with `truth`; nan
             for structures.
         threat_kinds: kind within the class, aligned with `truth`; None for structures.
+        structure_kinds: kind of vehicle or body, aligned with `truth`; None for threats.
+        hs_chapters: chapters of the Harmonised System of the load, aligned with `truth`.
+        threat_materials: basis material of most of the mass, aligned with `truth`.
+        threat_masses_kg: mass, aligned with `truth`; nan for structures.
+        masks: pixels of each threat within its box, aligned with `truth`; None where not kept.
     """
 
     scan: Scan
@@ -50,6 +55,11 @@ class SimulatedScan:
     load_states: tuple[LoadState | None, ...]
     behind_g_per_cm2: Float32[np.ndarray, " n"]
     threat_kinds: tuple[str | None, ...]
+    structure_kinds: tuple[str | None, ...] = ()
+    hs_chapters: tuple[tuple[str, ...], ...] = ()
+    threat_materials: tuple[str | None, ...] = ()
+    threat_masses_kg: Float32[np.ndarray, " n"] | None = None
+    masks: tuple[Bool[np.ndarray, "_ _"] | None, ...] = ()
 
 
 def simulate(seed: int, index: int, config: SimulateConfig) -> SimulatedScan:
@@ -80,4 +90,9 @@ def simulate(seed: int, index: int, config: SimulateConfig) -> SimulatedScan:
         load_states=scene.load_states,
         behind_g_per_cm2=scene.behind_g_per_cm2,
         threat_kinds=scene.threat_kinds,
+        structure_kinds=scene.structure_kinds,
+        hs_chapters=scene.hs_chapters,
+        threat_materials=scene.threat_materials,
+        threat_masses_kg=scene.threat_masses_kg,
+        masks=scene.masks,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from nii.simulate.loads import Hide
 from nii.simulate.shapes import (
     LIGHT_METAL,
     LIQUID,
@@ -20,6 +21,9 @@ from nii.simulate.shapes import (
 
 _STEEL_DENSITY = 7.85
 _RUBBER_DENSITY = 1.1
+_AXLE_SPACING_M = 1.32
+_TANK_Y_M = (-1.2, -0.62)
+_TANK_Z_M = (0.45, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Trailer:
         axles: number of axles.
         flat: whether a closed deck lies on the chassis.
         guides: whether plates guide the container at its sides (yard trailer).
+        overhang_m: from the last axle to the end of the loading plane.
+        wheel_m: radius of a tyre.
     """
 
     x_m: tuple[float, float]
@@ -39,6 +45,63 @@ class Trailer:
     axles: int
     flat: bool
     guides: bool
+    overhang_m: float = 1.2
+    wheel_m: float = 0.5
+
+    @property
+    def axles_x_m(self) -> tuple[float, ...]:
+        """Return where the axles are."""
+        first = self.x_m[1] - self.overhang_m - _AXLE_SPACING_M * (self.axles - 1)
+        return tuple(first + _AXLE_SPACING_M * index for index in range(self.axles))
+
+
+@dataclass(frozen=True, slots=True)
+class FuelTank:
+    """A fuel tank of a tractor.
+
+    Attributes:
+        x_m: extent along the vehicle.
+        level_m: height of the surface of the fuel above ground.
+    """
+
+    x_m: tuple[float, float]
+    level_m: float
+
+    @property
+    def fuel(self) -> Block:
+        """Return the fuel."""
+        return Block(self.x_m, _TANK_Y_M, (_TANK_Z_M[0], self.level_m), LIQUID, 0.84)
+
+
+def draw_tank(rng: np.random.Generator) -> FuelTank:
+    """Draw a fuel tank that hangs behind the cab of a tractor whose nose is at x = 0."""
+    left = float(rng.uniform(1.7, 2.5))
+    level = _TANK_Z_M[0] + (_TANK_Z_M[1] - _TANK_Z_M[0]) * float(rng.uniform(0.1, 0.95))
+    return FuelTank((left, left + float(rng.uniform(0.6, 1.2))), level)
+
+
+def tank_hide(tank: FuelTank) -> Hide:
+    """Return the inside of a fuel tank as a place to hide things in."""
+    (x0, x1), (z0, z1) = tank.x_m, _TANK_Z_M
+    return Hide(
+        "fuel_tank", (x0 + 0.01, x1 - 0.01), _TANK_Y_M, (z0 + 0.01, z1 - 0.01), (tank.fuel,)
+    )
+
+
+def trailer_hides(spec: Trailer) -> list[Hide]:
+    """Return the tyres of a trailer and the space between its beams."""
+    radius = spec.wheel_m
+    hides = [
+        Hide("tyre", (x - radius, x + radius), y_m, (0.0, 2 * radius))
+        for x in spec.axles_x_m
+        for y_m in ((-1.23, -0.68), (0.68, 1.23))
+    ]
+    beam = (spec.x_m[0] + 3.8, spec.axles_x_m[0] - 0.6)
+    if beam[1] - beam[0] > 0.8:  # noqa: PLR2004
+        hides.append(
+            Hide("chassis_beam", beam, (-0.4, 0.34), (spec.deck_m - 0.2, spec.deck_m - 0.04))
+        )
+    return hides
 
 
 def wheel(x: float, radius: float, rng: np.random.Generator, *, twin: bool = True) -> list[Shape]:
@@ -66,10 +129,8 @@ def trailer(spec: Trailer, rng: np.random.Generator) -> list[Shape]:
     """Return the shapes of a semi-trailer without load."""
     (x0, x1), top = spec.x_m, spec.deck_m
     shapes = _beams(spec, rng) + _legs(spec, rng)
-    first = x1 - float(rng.uniform(0.9, 1.6)) - 1.32 * (spec.axles - 1)
-    radius = float(rng.uniform(0.46, 0.53))
-    for index in range(spec.axles):
-        x = first + 1.32 * index
+    radius = spec.wheel_m
+    for x in spec.axles_x_m:
         shapes += wheel(x, radius, rng)
         for y in (-0.6, 0.5):
             spring = (x - 0.45, x + 0.35)
@@ -212,8 +273,16 @@ def _strut(start: tuple[float, float], stop: tuple[float, float], y: float) -> P
     return Polygon((outline,), (y, y + 0.05), STEEL, 2.5)
 
 
-def tractor(x_m: tuple[float, float], rng: np.random.Generator) -> list[Shape]:
-    """Return a tractor that looks towards smaller x; the trailer couples at `x_m[1]` - 1.3 m."""
+def tractor(
+    x_m: tuple[float, float], rng: np.random.Generator, tank: FuelTank | None = None
+) -> list[Shape]:
+    """Return a tractor that looks towards smaller x; the trailer couples at `x_m[1]` - 1.3 m.
+
+    Args:
+        x_m: extent along the vehicle.
+        rng: source of all draws.
+        tank: its fuel tank; drawn anew where none is given.
+    """
     x0, x1 = x_m
     cab_end = x0 + float(rng.uniform(1.8, 2.5))
     top = float(rng.uniform(2.7, 3.8))
@@ -229,7 +298,7 @@ def tractor(x_m: tuple[float, float], rng: np.random.Generator) -> list[Shape]:
         hub = disc((x1 - 0.75 - 1.35 * index, 0.55), 0.2)
         shapes.append(Polygon(hub, (-0.25, 0.25), STEEL, 2.5))
     saddle = Block((x1 - 1.7, x1 - 0.7), (-0.45, 0.45), (1.06, 1.2), STEEL, 1.6)
-    return [*shapes, saddle, *_tanks(cab_end, rng)]
+    return [*shapes, saddle, *_tanks(tank or draw_tank(rng))]
 
 
 def _cab(x_m: tuple[float, float], top: float, rng: np.random.Generator) -> list[Shape]:
@@ -288,19 +357,14 @@ def _engine(x0: float, rng: np.random.Generator) -> list[Shape]:
     return shapes
 
 
-def _tanks(cab_end: float, rng: np.random.Generator) -> list[Shape]:
-    length = float(rng.uniform(0.6, 1.2))
-    left = cab_end + float(rng.uniform(-0.6, 0.2))
-    level = 0.45 + 0.55 * float(rng.uniform(0.1, 0.95))
-    fuel = (-1.2, -0.62)
+def _tanks(tank: FuelTank) -> list[Shape]:
+    (left, right), (low, high), near = tank.x_m, _TANK_Z_M, _TANK_Y_M
     battery = Block((left, left + 0.55), (0.65, 1.15), (0.55, 0.85), STEEL, 1.6)
-    shell = np.array([(left, 0.45), (left + length, 0.45), (left + length, 1.0), (left, 1.0)])
-    inner = shell * [1, 1] + np.array(
-        [(0.008, 0.008), (-0.008, 0.008), (-0.008, -0.008), (0.008, -0.008)]
-    )
+    shell = np.array([(left, low), (right, low), (right, high), (left, high)])
+    inner = shell + np.array([(0.008, 0.008), (-0.008, 0.008), (-0.008, -0.008), (0.008, -0.008)])
     return [
-        Polygon((shell, inner), fuel, LIGHT_METAL, 2.7),
-        Polygon((shell,), (fuel[0], fuel[0] + 0.008), LIGHT_METAL, 2.7),
-        Block((left, left + length), fuel, (0.45, level), LIQUID, 0.84),
+        Polygon((shell, inner), near, LIGHT_METAL, 2.7),
+        Polygon((shell,), (near[0], near[0] + 0.008), LIGHT_METAL, 2.7),
+        tank.fuel,
         battery,
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,26 @@ def test_an_image_outside_the_folder_is_refused(folder: Path, coco: CocoSet) -> 
     with pytest.raises(AnnotationError, match="outside"):
         write_coco(coco, path, folder / "sub")
     assert path.read_text() == "old"
+
+
+def test_hs_chapters_survive_writing_and_reading(folder: Path, coco: CocoSet) -> None:
+    """Chapters come back beside their box; a set without any states none."""
+    chapters: tuple[tuple[str, ...], ...] = (("09", "94"), ())
+    image = replace(coco.images[0], hs_chapters=chapters)
+    path = folder / "labels.json"
+    write_coco(CocoSet((image, coco.images[1])), path, folder)
+    again = read_coco(path, folder)
+    assert again.images[0].hs_chapters == chapters
+    assert again.images[1].hs_chapters == ()
+
+
+@pytest.mark.parametrize("value", ["09", ["9"], [9], ["0901"]])
+def test_what_is_no_chapter_is_refused(folder: Path, coco: CocoSet, value: object) -> None:
+    """Chapters are a list of two digits each."""
+    path = folder / "labels.json"
+    write_coco(coco, path, folder)
+    data = json.loads(path.read_text())
+    data["annotations"][0]["hs_chapters"] = value
+    path.write_text(json.dumps(data))
+    with pytest.raises(AnnotationError, match="two digits"):
+        read_coco(path, folder)

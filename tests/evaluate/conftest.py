@@ -14,8 +14,9 @@ from nii.detections import Detections
 from nii.evaluate.match import JudgedScan, Truth, judge
 from nii.evaluate.metrics import Evidence
 
-ALL_IDS = tuple(row.class_id for row in taxonomy.classes())
-THREATS = tuple(row.name for row in taxonomy.in_group("threat"))
+# Two structures and four threats, so that some thirty scans hold several of every class.
+ALL_IDS = tuple(row.class_id for row in taxonomy.classes()[:6])
+THREATS = tuple(row.name for row in taxonomy.classes()[2:6])
 THRESHOLDS = Thresholds(look=dict.fromkeys(THREATS, 0.3), search=dict.fromkeys(THREATS, 0.7))
 SIDE = 400
 

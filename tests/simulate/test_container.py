@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from nii.simulate.container import Body, Container, build, room, tank_filling
+from nii.simulate.container import Body, Container, build, room
 from nii.simulate.geometry import PARALLEL_M, Geometry
 from nii.simulate.shapes import extent, project
 
@@ -41,10 +43,29 @@ def test_the_clear_space_lies_inside(body: Body) -> None:
     assert box.y_m[0] < space.y_m[0] < space.y_m[1] < box.y_m[1]
 
 
-def test_liquid_stays_in_the_tank() -> None:
-    """The filling lies inside the clear space of a tank container."""
-    box = Container((2.0, 8.058), (1.2, 3.791), "tank", doors_right=True)
-    for seed in range(5):
-        parts = np.array([extent(s) for s in tank_filling(box, np.random.default_rng(seed))])
-        assert parts[:, 2].min() > 1.2
-        assert parts[:, 3].max() < 3.791
+@pytest.mark.parametrize("body", ["van", "flat", "wagon", "gondola", "hopper", "vessel"])
+def test_other_bodies_have_a_clear_space(body: Body) -> None:
+    """Every body holds its load inside; only ISO containers are built here."""
+    box = Container((2.0, 15.6), (1.2, 4.2), body, doors_right=True, width_m=2.9)
+    space = room(box)
+    assert box.x_m[0] < space.x_m[0] < space.x_m[1] < box.x_m[1]
+    assert box.y_m[0] < space.y_m[0] < space.y_m[1] < box.y_m[1]
+    assert box.z_m[0] <= space.z_m[0] < space.z_m[1] < box.z_m[1]
+    with pytest.raises(ValueError, match="no ISO container"):
+        build(box, np.random.default_rng(0))
+
+
+def test_containers_weigh_what_they_are(ledger: dict[str, Any]) -> None:
+    """The image weighs what the steel weighs; tares are near those of real containers."""
+    limits = {
+        "dry_20_2.591": (1900, 2500),
+        "dry_40_2.591": (3300, 4300),
+        "dry_40_2.896": (3400, 4500),
+        "dry_45_2.896": (3800, 5000),
+        "reefer": (2700, 3700),
+        "tank": (2600, 4300),
+    }
+    for name, (low, high) in limits.items():
+        entry = ledger["structures"][name]
+        assert entry["seen_kg"] == pytest.approx(entry["said_kg"], rel=0.01), name
+        assert low < entry["said_kg"] < high, (name, entry["said_kg"])

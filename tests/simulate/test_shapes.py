@@ -18,6 +18,7 @@ from nii.simulate.shapes import (
     Shape,
     disc,
     extent,
+    mass_kg,
     mirror,
     project,
 )
@@ -53,6 +54,69 @@ def test_projection_keeps_mass(form: Form, volume_m3: float, skew: float) -> Non
     body = Block((1.0013, 1.5013), (-0.2, 0.2), (0.8027, 1.2027), STEEL, 2.0, form)
     found = grams(draw(body, view(skew=skew)))
     assert found == pytest.approx(volume_m3 * 2.0 * 1e6, rel=0.01)
+
+
+SOLIDS: list[Shape] = [
+    Block((1.0013, 1.5013), (-0.4, 0.3), (0.8027, 1.2027), STEEL, 2.0, form)
+    for form in ("cuboid", "pillow")
+]
+SOLIDS += [
+    Block((1.0013, 1.4013), (-0.3, 0.1), (0.8027, 1.2027), STEEL, 2.0, "upright", wall)
+    for wall in (0.0, 0.0012)
+]
+SOLIDS += [
+    Block((1.0013, 1.5013), (-0.3, 0.1), (0.8027, 1.2027), STEEL, 2.0, "lying", wall)
+    for wall in (0.0, 0.002)
+]
+SOLIDS += [
+    Block((1.0013, 1.5013), (-1.1, 1.1), (1.3021, 1.3041), STEEL, 7.85),
+    Block((1.0013, 1.9), (-1.2, -1.198), (0.6, 1.4), STEEL, 7.85, ripple_m=0.278),
+    Block((1.0013, 1.9), (-0.5, 0.5), (0.6, 1.4), STEEL, 0.5, mottle=0.4),
+    Polygon(disc((1.5, 1.0), 0.3, 0.2), (-0.5, 0.5), STEEL, 3.0, 4),
+    Polygon(disc((1.5, 1.3), 0.004), (-0.3, 0.3), STEEL, 7.85),
+]
+
+
+@pytest.mark.parametrize("shape", SOLIDS)
+@pytest.mark.parametrize("distance", [PARALLEL_M, 5.0])
+def test_every_solid_weighs_what_it_says(shape: Shape, distance: float) -> None:
+    """Mass from the image, each path freed of its slope and each depth of its magnification."""
+    geometry = view(distance)
+    plane = draw(shape, geometry)
+    slope = geometry.slope(np.arange(400) + 0.5)[:, None]
+    near, far = shape.y_m
+    magnification = distance / (far - near) * np.log1p((far - near) / (distance + near))
+    kg = grams(plane / np.sqrt(1 + slope**2)) / magnification / 1000
+    assert kg == pytest.approx(mass_kg(shape), rel=0.01)
+
+
+def test_a_wrong_mass_would_be_found() -> None:
+    """The law fails for a shape that lies half outside the picture."""
+    cut = Block((-0.25, 0.25), (-0.1, 0.1), (0.8, 1.2), STEEL, 2.0)
+    assert grams(draw(cut, view())) / 1000 == pytest.approx(mass_kg(cut) / 2, rel=0.01)
+
+
+def test_what_is_nearer_is_magnified() -> None:
+    """A plate at 1 m before the middle plane is seen D / (D - 1) times as high as in it."""
+    heights = []
+    for depth in (-1.0, 0.0):
+        plate = Block((1.0, 2.0), (depth, depth + 0.001), (0.6, 1.4), STEEL, 7.85)
+        heights.append(float((draw(plate, view(4.0)) > 0.39).sum(0)[300]))
+    assert heights[0] / heights[1] == pytest.approx(4 / 3, rel=0.02)
+
+
+@pytest.mark.parametrize("distance", [PARALLEL_M, 5.0])
+def test_the_mirror_image_is_the_image_mirrored(distance: float) -> None:
+    """Driving the other way shows the same columns in reverse order."""
+    shapes: list[Shape] = [
+        Block((1.0, 1.3), (-0.5, 0.3), (0.5, 1.5), STEEL, 1.0, "pillow"),
+        Polygon(disc((2.0, 1.0), 0.3), (-0.2, 0.1), STEEL, 1.0, 2),
+    ]
+    one = view(distance)
+    other = replace(one, mirrored=True, left_m=3.0)
+    rng = np.random.default_rng(0)
+    seen, turned = (project(shapes, g, rng)[STEEL] for g in (one, other))
+    np.testing.assert_allclose(turned[:, ::-1], seen, atol=0.01 * float(seen.max()))
 
 
 def test_a_wall_is_seen_as_thick_as_it_is() -> None:
