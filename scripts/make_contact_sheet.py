@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from nii.physics.detector import make_beam, transmit
+from nii.physics.beam import make_beam, transmit
 from nii.simulate.cargo import CARGO
 from nii.simulate.container import Container, build, room
 from nii.simulate.geometry import Geometry

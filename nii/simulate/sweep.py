@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64, Int64
 
 from nii import boxes
 from nii.detections import Detections
 from nii.simulate.scanner import ScannerConfig
 from nii.simulate.scene import Scene
+
+T = TypeVar("T")
+Mask = Bool[np.ndarray, "_ _"] | None
 
 _FRACTIONS = 32
 _VISIBLE_SHARE = 0.25
@@ -36,7 +40,12 @@ def drive(scene: Scene, scanner: ScannerConfig, rng: np.random.Generator) -> Sce
     moved[:, [0, 2]] = np.interp(moved[:, [0, 2]], edges, np.arange(width + 1))
     truth = Detections(moved, scene.truth.scores, scene.truth.class_ids)
     centres = (edges[1:] + edges[:-1]) / 2 - 0.5
-    return replace(scene, areal_density_g_per_cm2=_stretch(scene, centres), truth=truth)
+    return replace(
+        scene,
+        areal_density_g_per_cm2=_stretch(scene, centres),
+        truth=truth,
+        masks=_stretch_masks(scene, moved),
+    )
 
 
 def _stretch(
@@ -72,11 +81,48 @@ def window(scene: Scene, top: int, left: int, height: int, width: int) -> Scene:
     cut = boxes.clip(scene.truth.boxes_xyxy - shift, height, width)
     seen = boxes.area(cut) >= _VISIBLE_SHARE * boxes.area(scene.truth.boxes_xyxy)
     kept = np.flatnonzero(seen & (boxes.area(cut) > 0))
+    masses = scene.threat_masses_kg
     return replace(
         scene,
         areal_density_g_per_cm2=scene.areal_density_g_per_cm2[:, rows, columns],
         truth=Detections(cut[kept], scene.truth.scores[kept], scene.truth.class_ids[kept]),
-        load_states=tuple(scene.load_states[k] for k in kept),
+        load_states=_of(scene.load_states, kept),
         behind_g_per_cm2=scene.behind_g_per_cm2[kept],
-        threat_kinds=tuple(scene.threat_kinds[k] for k in kept),
+        threat_kinds=_of(scene.threat_kinds, kept),
+        structure_kinds=_of(scene.structure_kinds, kept),
+        hs_chapters=_of(scene.hs_chapters, kept),
+        threat_materials=_of(scene.threat_materials, kept),
+        threat_masses_kg=None if masses is None or not len(masses) else masses[kept],
+        masks=_of(_cut_masks(scene, cut + shift), kept),
     )
+
+
+def _of(facts: tuple[T, ...], kept: Int64[np.ndarray, " k"]) -> tuple[T, ...]:
+    """Return the facts of some objects; none where there are none of any."""
+    return tuple(facts[k] for k in kept) if facts else ()
+
+
+def _cut_masks(scene: Scene, boxes_xyxy: Float32[np.ndarray, "n 4"]) -> tuple[Mask, ...]:
+    """Return the part of each mask that lies in a smaller box."""
+    cut: list[Mask] = []
+    old = np.round(scene.truth.boxes_xyxy).astype(np.int64)
+    new = np.round(boxes_xyxy).astype(np.int64)
+    for mask, (x0, y0, _, _), (left, top, right, bottom) in zip(
+        scene.masks, old.tolist(), new.tolist(), strict=False
+    ):
+        part = None if mask is None else mask[top - y0 : bottom - y0, left - x0 : right - x0]
+        cut.append(part)
+    return tuple(cut)
+
+
+def _stretch_masks(scene: Scene, boxes_xyxy: Float32[np.ndarray, "n 4"]) -> tuple[Mask, ...]:
+    """Return the masks as wide as their boxes are after the stretch."""
+    wide: list[Mask] = []
+    for mask, box in zip(scene.masks, boxes_xyxy.tolist(), strict=False):
+        if mask is None:
+            wide.append(None)
+            continue
+        width = max(round(box[2]) - round(box[0]), 1)
+        places = ((np.arange(width) + 0.5) * mask.shape[1] / width).astype(np.int64)
+        wide.append(np.ascontiguousarray(mask[:, places]))
+    return tuple(wide)

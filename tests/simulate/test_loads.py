@@ -7,7 +7,7 @@ import pytest
 
 from nii.simulate.cargo import goods
 from nii.simulate.container import Body, Container
-from nii.simulate.loads import Loaded, LoadShares, boxes_of, load
+from nii.simulate.loads import Hollow, Loaded, LoadShares, boxes_of, load
 from nii.simulate.shapes import STEEL, Block, Polygon, disc, mass_kg
 
 FULL = LoadShares(empty=0.0, partial=0.0)
@@ -50,8 +50,7 @@ def test_liquid_stays_in_its_vessel(kind: Body) -> None:
 @pytest.mark.parametrize("hollow", ["false_wall", "false_floor"])
 def test_a_hollow_takes_from_the_room(hollow: str) -> None:
     """Cavity and room do not overlap and lie side by side."""
-    assert hollow in ("false_wall", "false_floor")
-    kind = "false_wall" if hollow == "false_wall" else "false_floor"
+    kind: Hollow = "false_wall" if hollow == "false_wall" else "false_floor"
     one = load(body("dry"), LoadShares(empty=1.0), np.random.default_rng(0), kind)
     assert one.hollow is not None
     if kind == "false_floor":

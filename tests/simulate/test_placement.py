@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nii.simulate.container import Container, Room
-from nii.simulate.hidden import Threat, rectangle
+from nii.simulate.hidden import Cuboid, Threat, rectangle
 from nii.simulate.loads import Loaded, Plan
 from nii.simulate.placement import common, displaced, put, stands, top_of
 from nii.simulate.shapes import PAPER, STEEL, Block, Polygon, Shape, mass_kg
@@ -22,7 +22,7 @@ def hold(*cargo: Shape) -> Loaded:
     return Loaded(BODY, "full", ROOM, cargo)
 
 
-def at(x: float, z: float, size: float = 0.2) -> tuple[tuple[float, float], ...]:
+def at(x: float, z: float, size: float = 0.2) -> Cuboid:
     """Return a cube that begins at x, z, in the middle of the room."""
     return (x, x + size), (-size / 2, size / 2), (z, z + size)
 
