@@ -252,10 +252,11 @@ def scenes() -> tuple[Scene, ...]:
 
 @cache
 def images() -> tuple[ThreatImage, ...]:
-    """Return four threats of every class that fit on a patch."""
+    """Return four threats of every usual class that fit on a patch."""
     rng = np.random.default_rng(0)
     found: list[ThreatImage] = []
-    for make in THREATS.values():
+    for name in SceneConfig().threat_classes:
+        make = THREATS[name]
         fitting: list[ThreatImage] = []
         while len(fitting) < 4:
             image = image_of(make(rng), (8.0, 9.0), rng)
