@@ -124,7 +124,7 @@ def bootstrap(
     centre = statistic(np.ones(scans, np.int64)) if scans else None
     if centre is None:
         return None
-    draws = [statistic(_resampled(scans, rng)) for _ in range(repeats)]
+    draws = [statistic(resampled(scans, rng)) for _ in range(repeats)]
     values = [value for value in draws if value is not None]
     if len(values) <= _LEAST_REPEATS * repeats:
         return None
@@ -145,7 +145,8 @@ def wider(first: Interval | None, second: Interval | None) -> Interval | None:
     )
 
 
-def _resampled(scans: int, rng: np.random.Generator) -> Int64[np.ndarray, " scan"]:
+def resampled(scans: int, rng: np.random.Generator) -> Int64[np.ndarray, " scan"]:
+    """Draw so many scans with replacement and return how often each was drawn."""
     return np.bincount(rng.integers(scans, size=scans), minlength=scans).astype(np.int64)
 
 

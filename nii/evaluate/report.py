@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -41,7 +41,7 @@ from nii.infer.detect import Detector
 from nii.infer.overlay import render_grey
 from nii.infer.runtime import ProviderSettings
 from nii.inspection import ModelFacts, ProviderFacts
-from nii.scan import Scan
+from nii.scan import Grey, Scan
 
 __all__ = ["METRICS", "EvaluationResult", "evaluate"]
 
@@ -163,12 +163,23 @@ def _judge(
 ) -> None:
     image, image_id, scan = labelled
     found, _ = detector.detect(scan)
-    objects = Truth(image.truth, image.behind_g_per_cm2)
-    judged = judge(truth.name_of(image), found, objects, truth.class_ids)
+    objects = Truth(image.truth, image.behind_g_per_cm2, image.load_states)
+    judged = replace(
+        judge(truth.name_of(image), found, objects, truth.class_ids),
+        scanner=_scanner(scan),
+        pitch_mm=scan.pixel_pitch_mm,
+    )
     tally.judged.append(judged)
     tally.found += coco_rows(judged.detections, image_id, truth.category_ids)
     tally.loads += load_calls(image, found, scan, detector.card)
     tally.gallery.offer(judged, detector.card.thresholds, lambda: render_grey(scan))
+
+
+def _scanner(scan: Scan) -> str:
+    """Return the name of the machine, or that the picture was made for the eye by an unknown one."""
+    if scan.scanner:
+        return scan.scanner
+    return "unknown, display picture" if scan.grey is Grey.DISPLAY else ""
 
 
 def coco_rows(

@@ -37,16 +37,29 @@ def shaken(rng: np.random.Generator, truth: Detections, alarms: int) -> Detectio
     return replace(found, scores=rng.random(len(found)).astype(np.float32))
 
 
+def halves(rng: np.random.Generator) -> Detections:
+    """Return the left half of a picture as a container, the right half, or both."""
+    half = SIDE // 2
+    boxes = np.asarray([[0, 0, half, SIDE], [half, 0, SIDE, SIDE]], np.float32)
+    chosen = boxes[list(((0,), (1,), (0, 1))[rng.integers(3)])]
+    kind = taxonomy.by_name("container").class_id
+    count = len(chosen)
+    return Detections(chosen, np.ones(count, np.float32), np.full(count, kind, np.int64))
+
+
 def judged_scans(seed: int, count: int = 30) -> tuple[JudgedScan, ...]:
     """Return scans of a middling detector; about a third carry no threat."""
     rng = np.random.default_rng(seed)
     scans = []
     for index in range(count):
         ids = ALL_IDS if rng.random() < 0.67 else ALL_IDS[:2]
-        truth = objects(rng, int(rng.integers(0, 5)), ids)
+        truth = Detections.join(objects(rng, int(rng.integers(0, 5)), ids), halves(rng))
         found = shaken(rng, truth, int(rng.integers(0, 4)))
         behind = rng.uniform(0, 150, len(truth)).astype(np.float32)
-        scans.append(judge(f"{index:03d}.png", found, Truth(truth, behind), ALL_IDS))
+        kinds = truth.class_ids == taxonomy.by_name("container").class_id
+        load = tuple(("full" if index % 3 else "empty") if kind else None for kind in kinds)
+        judged = judge(f"{index:03d}.png", found, Truth(truth, behind, load), ALL_IDS)
+        scans.append(replace(judged, scanner=f"machine {index % 2}", pitch_mm=(5.0, 4.0)))
     return tuple(scans)
 
 
@@ -55,7 +68,11 @@ def with_detections(
 ) -> tuple[JudgedScan, ...]:
     """Return the same scans and truth with other detections."""
     return tuple(
-        judge(scan.name, other, scan.truth, ALL_IDS)
+        replace(
+            judge(scan.name, other, scan.truth, ALL_IDS),
+            scanner=scan.scanner,
+            pitch_mm=scan.pitch_mm,
+        )
         for scan, other in zip(scans, found, strict=True)
     )
 
