@@ -63,7 +63,7 @@ def lower_limit(successes: int, trials: int, confidence: float = CONFIDENCE) -> 
         return 0.0
     low, high, wanted = 0.0, 1.0, math.log1p(-confidence)
     counts = np.arange(successes, trials + 1)
-    choices = _log_choices(successes, trials)
+    choices = log_choices(successes, trials)
     for _ in range(_STEPS):
         middle = (low + high) / 2
         if middle in (low, high):
@@ -150,7 +150,7 @@ def resampled(scans: int, rng: np.random.Generator) -> Int64[np.ndarray, " scan"
     return np.bincount(rng.integers(scans, size=scans), minlength=scans).astype(np.int64)
 
 
-def _log_choices(first: int, trials: int) -> np.ndarray:
+def log_choices(first: int, trials: int) -> np.ndarray:
     """Return the logarithm of "trials choose k" for k from `first` to `trials`."""
     whole = math.lgamma(trials + 1)
     return np.asarray(

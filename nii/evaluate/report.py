@@ -176,7 +176,7 @@ def _judge(
 
 
 def _scanner(scan: Scan) -> str:
-    """Return the name of the machine, or that the picture was made for the eye by an unknown one."""
+    """Return the name of the machine; of an unknown one, whether it made the picture for eyes."""
     if scan.scanner:
         return scan.scanner
     return "unknown, display picture" if scan.grey is Grey.DISPLAY else ""

@@ -1,4 +1,4 @@
-"""P_d of threats in containers by stratum: class, load behind, size, scanner, load of the container.
+"""P_d of threats in containers by stratum: class, areal density, size, scanner, load state.
 
 The bars are those of the whole set: one bar for each rate of benign containers alarmed. A stratum
 is then what such a detector does to a part of the threats, and a part of the benign containers
