@@ -69,11 +69,11 @@ class ContainerTable:
     @property
     def scan_of_threat(self) -> Int64[np.ndarray, " threat"]:
         """Return the scan that each threat is in."""
-        return self.scan[self.table.threat_scan]
+        return np.asarray(self.scan[self.table.threat_scan])
 
     def of_draw(self, drawn: Int64[np.ndarray, " scan"]) -> Int64[np.ndarray, " container"]:
         """Return how often each container counts when scans count as often as drawn."""
-        return drawn[self.scan]
+        return np.asarray(drawn[self.scan])
 
     def least_share(self) -> float | None:
         """Return the smallest false-alarm rate that the benign containers can show, or None."""

@@ -27,21 +27,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from nii import taxonomy
+from nii.errors import ConfigError
 from nii.evaluate.containers import ContainerTable
 from nii.evaluate.curves import BEHIND_EDGES_G_PER_CM2
-from nii.errors import ConfigError
 from nii.evaluate.intervals import Proportion, log_choices, lower_limit, upper_limit
 
 GRID = np.round(np.linspace(0.001, 1.0, 1000), 3)
 """Thresholds tested, lowest first: chosen before any score is seen."""
 NOT_COVERED = (
-    "Threats that differ from those of the calibration: goods that were inserted into scans are "
-    "not goods that someone hid from this machine.",
+    (
+        "Threats that differ from those of the calibration: goods that were inserted into scans "
+        "are not goods that someone hid from this machine."
+    ),
     "Other classes, heavier loads, and sizes outside those of the calibration.",
     "Other scanners, energies, settings or kinds of traffic, and this scanner after it changed.",
     "Threats outside the containers.",
@@ -266,7 +269,7 @@ def cells_of(cases: ContainerTable, config: GuaranteeConfig) -> tuple[Promise, .
     return tuple(
         _tested(cases, kind.class_id, (low, high), config, config.confidence)
         for kind in taxonomy.in_group("threat")
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
+        for low, high in pairwise(edges)
     )
 
 

@@ -191,7 +191,7 @@ def stratum_ap50(evidence: Evidence, stratum: Stratum) -> float | None:
         cases.scan_of_threat[inside].tolist(), cases.truth_row[inside].tolist(), strict=True
     ):
         rows.setdefault(scan, []).append(row)
-    chosen = range(len(evidence.scans))
+    chosen = list(range(len(evidence.scans)))
     if stratum.containers is not None:
         chosen = sorted(set(cases.scan[stratum.containers].tolist()))
     parts = [(evidence.scans[scan], rows.get(scan, [])) for scan in chosen]
