@@ -229,11 +229,14 @@ def test_impossible_settings_are_refused() -> None:
     assert guarantee.misses_allowed(0, 0.1) is None
 
 
-def test_mapie_finds_the_same_threshold() -> None:
-    """Learn-then-test of an independent library chooses the same threshold."""
+@pytest.mark.parametrize(("trials", "miss"), [(200, 0.1), (60, 0.1), (500, 0.05), (120, 0.2)])
+def test_mapie_finds_the_same_threshold(trials: int, miss: float) -> None:
+    """Fixed-sequence learn-then-test of an independent library chooses the same threshold.
+
+    MAPIE 1.6 rounds the number of misses up after a division, which may cost it one miss.
+    """
     control = pytest.importorskip("mapie.risk_control")
-    rng = np.random.default_rng(6)
-    scores = rng.beta(4, 1, 200)
+    scores = np.random.default_rng(trials).beta(4, 1, trials)
 
     def predict(rows: np.ndarray) -> np.ndarray:
         return np.stack([1 - rows[:, 0], rows[:, 0]], axis=1)
@@ -241,11 +244,13 @@ def test_mapie_finds_the_same_threshold() -> None:
     other = control.BinaryClassificationController(
         predict,
         "recall",
-        target_level=0.9,
+        target_level=1 - miss,
         confidence_level=0.95,
-        best_predict_param_choice="precision",
         list_predict_params=GRID[:-1],
+        fwer_method="fixed_sequence",
     )
-    other.calibrate(scores[:, None], np.ones(200, np.int64))
-    ours = float(guarantee.controlled_threshold(scores, 0.1))
-    assert ours == pytest.approx(max(other.valid_predict_params), abs=1e-3)
+    other.calibrate(scores[:, None], np.ones(trials, np.int64))
+    theirs = float(max(other.valid_predict_params))
+    ours = float(guarantee.controlled_threshold(scores, miss))
+    assert ours >= theirs
+    assert (scores < ours).sum() - (scores < theirs).sum() <= 1
