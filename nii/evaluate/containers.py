@@ -177,7 +177,9 @@ def _sides_cm(case: JudgedScan) -> np.ndarray:
 def _own_scores(case: JudgedScan) -> np.ndarray:
     same = case.detections.class_ids[:, None] == case.truth.objects.class_ids[None, :]
     scores = case.detections.scores.astype(np.float64)[:, None]
-    return np.where(case.hits & same, scores, curves.NEVER).max(axis=0, initial=curves.NEVER)
+    return np.asarray(
+        np.where(case.hits & same, scores, curves.NEVER).max(axis=0, initial=curves.NEVER)
+    )
 
 
 def _top_by_class(cases: Sequence[JudgedScan]) -> np.ndarray:

@@ -116,8 +116,10 @@ def picture(chart: DetectabilityMap) -> str:
     high = _TOP + _HIGH * len(chart.loads) + 8
     name = f"P_d by size in {chart.unit} and areal density behind"
     parts = [
-        f'<svg class="chart map" viewBox="0 0 {wide} {high}" role="img" '
-        f'aria-label="{escape(name, quote=True)}">',
+        (
+            f'<svg class="chart map" viewBox="0 0 {wide} {high}" role="img" '
+            f'aria-label="{escape(name, quote=True)}">'
+        ),
         f'<text x="{_LEFT}" y="16">size of the box (side of a square as large)</text>',
     ]
     parts += [
@@ -145,10 +147,14 @@ def _square(cell: Cell, place: tuple[int, int], chart: DetectabilityMap) -> list
     ink = "#ffffff" if share is not None and share >= _DARK_FROM else "#1d2730"
     text = "–" if share is None else f"{cell.counts.successes} / {cell.counts.trials}"
     return [
-        f'<rect x="{x + 2}" y="{y + 2}" width="{_WIDE - 4}" height="{_HIGH - 4}" rx="3" '
-        f'fill="rgb{fill}" {frame}/>',
-        f'<text x="{x + _WIDE // 2}" y="{y + _HIGH * 0.62:.0f}" text-anchor="middle" '
-        f'style="fill:{ink}">{text}</text>',
+        (
+            f'<rect x="{x + 2}" y="{y + 2}" width="{_WIDE - 4}" height="{_HIGH - 4}" rx="3" '
+            f'fill="rgb{fill}" {frame}/>'
+        ),
+        (
+            f'<text x="{x + _WIDE // 2}" y="{y + _HIGH * 0.62:.0f}" text-anchor="middle" '
+            f'style="fill:{ink}">{text}</text>'
+        ),
     ]
 
 

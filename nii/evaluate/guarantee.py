@@ -91,7 +91,8 @@ class Promise:
 
     Attributes:
         class_name: class of the threats.
-        up_to_g_per_cm2: largest areal density behind them.
+        from_g_per_cm2: smallest areal density behind them.
+        up_to_g_per_cm2: largest areal density behind them; None where there is no limit.
         at_least: share that is flagged at least; None where nothing is promised.
         confidence: confidence in all promises together.
         threshold: score from which a detection of the class counts; None without a promise.
@@ -101,7 +102,8 @@ class Promise:
     """
 
     class_name: str
-    up_to_g_per_cm2: float
+    from_g_per_cm2: float
+    up_to_g_per_cm2: float | None
     at_least: float | None
     confidence: float
     threshold: float | None
@@ -323,7 +325,7 @@ def _tested(
         text = _silence(name, where, counts, trials_needed(0, config.miss, confidence))
     return Promise(
         name,
-        band[1],
+        *_limits(*band),
         1 - config.miss if kept else None,
         config.confidence,
         score if kept else None,
@@ -353,12 +355,12 @@ def _fixed(
     confidence: tuple[float, float],
 ) -> Promise:
     least = lower_limit(counts.successes, counts.trials, confidence[1])
-    where = _where(0.0, load)
+    where, band = _where(0.0, load), _limits(0.0, load)
     if least is None or least <= 0:
         text = f"Nothing is proven for {kind} {where}: {_counted(counts)}."
-        return Promise(kind, load, None, confidence[0], None, counts, text)
+        return Promise(kind, *band, None, confidence[0], None, counts, text)
     text = _sentence(kind, where, least, confidence[0])
-    return Promise(kind, load, least, confidence[0], threshold, counts, text)
+    return Promise(kind, *band, least, confidence[0], threshold, counts, text)
 
 
 def _sentence(kind: str, where: str, share: float, confidence: float) -> str:
@@ -382,6 +384,11 @@ def _silence(kind: str, where: str, counts: Proportion, needed: int) -> str:
 
 def _counted(counts: Proportion) -> str:
     return f"{counts.successes} of {counts.trials} threats in separate scans are flagged"
+
+
+def _limits(low: float, high: float) -> tuple[float, float | None]:
+    """Return a band in the form of a promise: what has no limit is None, which JSON knows."""
+    return low, None if high == math.inf else high
 
 
 def _where(low: float, high: float) -> str:

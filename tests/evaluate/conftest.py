@@ -11,6 +11,9 @@ import pytest
 from nii import taxonomy
 from nii.bundle import Thresholds
 from nii.detections import Detections
+from nii.evaluate import curves
+from nii.evaluate.containers import NOT_STATED, ContainerTable
+from nii.evaluate.curves import ThreatTable
 from nii.evaluate.match import JudgedScan, Truth, judge
 from nii.evaluate.metrics import Evidence
 
@@ -148,3 +151,42 @@ def containers_only(scans: tuple[JudgedScan, ...]) -> Evidence:
     row = taxonomy.by_name("container").class_id
     only = [judge(scan.name, scan.detections, scan.truth, (row,)) for scan in scans]
     return Evidence.of(only, (row,), Thresholds({}, {}))
+
+
+def cases_of(
+    scores: dict[str, list[float]], benign: list[float], behind: float = 10.0, *, scans: int = 10**6
+) -> ContainerTable:
+    """Return containers: one threat in each with its score, and benign ones with theirs."""
+    found = np.asarray([score for rows in scores.values() for score in rows])
+    kinds = [taxonomy.by_name(name).class_id for name, rows in scores.items() for _ in rows]
+    count, harmless = len(found), len(benign)
+    top = np.concatenate([found, np.asarray(benign, np.float64)])
+    table = ThreatTable(
+        found_score=found.astype(np.float64),
+        threat_scan=np.arange(count),
+        threat_class=np.asarray(kinds, np.int64),
+        behind_g_per_cm2=np.full(count, behind),
+        alarm_score=np.sort(np.asarray(benign, np.float64))[::-1],
+        alarm_scan=np.arange(harmless),
+        top_score=top,
+        benign=np.arange(count + harmless) >= count,
+    )
+    by_class = np.full((count + harmless, len(THREATS)), curves.NEVER)
+    by_class[count:, 0] = benign
+    return ContainerTable(
+        table=table,
+        scan=np.arange(count + harmless) % scans,
+        load=(NOT_STATED,) * (count + harmless),
+        scanner=(NOT_STATED,) * (count + harmless),
+        truth_row=np.zeros(count, np.int64),
+        side_px=np.full(count, 20.0),
+        side_cm=np.full(count, 10.0),
+        own_score=found.astype(np.float64),
+        top_by_class=by_class,
+    )
+
+
+@pytest.fixture(scope="session")
+def make_cases() -> Callable[..., ContainerTable]:
+    """Return how containers with one threat each, and benign ones, are made of scores."""
+    return cases_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,15 +14,23 @@ from nii.evaluate.containers import ContainerTable
 from nii.evaluate.detectability import DetectabilityMap
 from nii.evaluate.intervals import Proportion
 from nii.evaluate.metrics import Evidence
-from tests.evaluate.test_guarantee import cases_of
 
 LOOK = {"firearm": 0.5}
 
 
-def sized(sizes_cm: list[float], scores: list[float], behind: float = 10.0) -> ContainerTable:
-    """Return one gun in each scan, of some size and best score."""
-    cases = cases_of({"firearm": scores}, [0.1], behind=behind)
-    return replace(cases, side_cm=np.asarray(sizes_cm), side_px=np.asarray(sizes_cm) * 2)
+Sized = Callable[..., ContainerTable]
+
+
+@pytest.fixture
+def sized(make_cases: Callable[..., ContainerTable]) -> Sized:
+    """Return how guns of some sizes and scores, one in each scan, are made."""
+
+    def make(sizes_cm: list[float], scores: list[float], behind: float = 10.0) -> ContainerTable:
+        cases = make_cases({"firearm": scores}, [0.1], behind=behind)
+        sizes = np.asarray(sizes_cm)
+        return replace(cases, side_cm=sizes, side_px=sizes * 2)
+
+    return make
 
 
 def map_of(cases: ContainerTable) -> DetectabilityMap:
@@ -31,7 +40,7 @@ def map_of(cases: ContainerTable) -> DetectabilityMap:
     return found
 
 
-def test_smallest_size_is_where_proof_ends() -> None:
+def test_smallest_size_is_where_proof_ends(sized: Sized) -> None:
     """Guns of 25 and 15 cm are all found, half of those of 7 cm: 10 cm is the smallest shown."""
     sizes = [25.0] * 30 + [15.0] * 30 + [7.0] * 30
     scores = [0.9] * 60 + [0.9, 0.1] * 15
@@ -43,14 +52,14 @@ def test_smallest_size_is_where_proof_ends() -> None:
     assert "no threats" in found.notes["< 5 g/cm²"]
 
 
-def test_a_gap_in_sizes_ends_the_proof() -> None:
+def test_a_gap_in_sizes_ends_the_proof(sized: Sized) -> None:
     """Small guns that are found prove nothing when a larger size between was not tested."""
     found = map_of(sized([50.0] * 30 + [7.0] * 30, [0.9] * 60))
     assert found.smallest["5-20 g/cm²"] == 40.0
     assert "no threats of 20-40 cm" in found.notes["5-20 g/cm²"]
 
 
-def test_few_threats_prove_nothing() -> None:
+def test_few_threats_prove_nothing(sized: Sized) -> None:
     """Thirteen of thirteen do not show a P_d of 0.8 with 95 % confidence; fourteen do."""
     few = map_of(sized([25.0] * 13, [0.9] * 13))
     assert few.smallest["5-20 g/cm²"] is None
@@ -58,7 +67,7 @@ def test_few_threats_prove_nothing() -> None:
     assert map_of(sized([25.0] * 14, [0.9] * 14)).smallest["5-20 g/cm²"] == 20.0
 
 
-def test_pixels_where_the_pitch_is_not_known() -> None:
+def test_pixels_where_the_pitch_is_not_known(sized: Sized) -> None:
     """One threat of unknown pitch turns the sizes of the map into pixels."""
     cases = sized([25.0] * 30, [0.9] * 30)
     unknown = replace(cases, side_cm=np.where(np.arange(30) == 0, np.nan, cases.side_cm))
@@ -77,7 +86,7 @@ def test_cells_hold_every_scan_with_a_threat_once(middling: Evidence) -> None:
     assert sum(cell.counts.trials for cell in found.cells) <= len(cases.side_cm)
 
 
-def test_picture_is_whole_and_framed() -> None:
+def test_picture_is_whole_and_framed(sized: Sized) -> None:
     """The picture is well-formed, has one square for each cell, and frames what is proven."""
     text = detectability.picture(map_of(sized([25.0] * 14, [0.9] * 14)))
     root = ET.fromstring(text)  # noqa: S314 - our own text
@@ -88,12 +97,12 @@ def test_picture_is_whole_and_framed() -> None:
     assert "14 / 14" in text
 
 
-def test_unknown_loads_give_no_map() -> None:
+def test_unknown_loads_give_no_map(sized: Sized) -> None:
     """Where nothing is known of what lies behind, there is no map."""
     assert detectability.detectability(sized([25.0], [0.9], np.nan), LOOK) is None
 
 
-def test_cells_are_exact() -> None:
+def test_cells_are_exact(sized: Sized) -> None:
     """A cell holds its count and the exact one-sided limit."""
     found = map_of(sized([25.0] * 14, [0.9] * 14))
     cell = next(cell for cell in found.cells if cell.counts.trials)

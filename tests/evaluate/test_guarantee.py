@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,45 +11,11 @@ import pytest
 from nii import taxonomy
 from nii.errors import ConfigError
 from nii.evaluate import curves, guarantee
-from nii.evaluate.containers import NOT_STATED, ContainerTable
-from nii.evaluate.curves import ThreatTable
+from nii.evaluate.containers import ContainerTable
 from nii.evaluate.guarantee import GRID, GuaranteeConfig
 
-KINDS = [row.class_id for row in taxonomy.in_group("threat")]
+MakeCases = Callable[..., ContainerTable]
 NAMES = [row.name for row in taxonomy.in_group("threat")]
-
-
-def cases_of(
-    scores: dict[str, list[float]], benign: list[float], behind: float = 10.0, *, scans: int = 10**6
-) -> ContainerTable:
-    """Return containers: one threat in each with its score, and benign ones with theirs."""
-    found = np.asarray([score for rows in scores.values() for score in rows])
-    kinds = [taxonomy.by_name(name).class_id for name, rows in scores.items() for _ in rows]
-    count, harmless = len(found), len(benign)
-    top = np.concatenate([found, np.asarray(benign, np.float64)])
-    table = ThreatTable(
-        found_score=found.astype(np.float64),
-        threat_scan=np.arange(count),
-        threat_class=np.asarray(kinds, np.int64),
-        behind_g_per_cm2=np.full(count, behind),
-        alarm_score=np.sort(np.asarray(benign, np.float64))[::-1],
-        alarm_scan=np.arange(harmless),
-        top_score=top,
-        benign=np.arange(count + harmless) >= count,
-    )
-    by_class = np.full((count + harmless, len(KINDS)), curves.NEVER)
-    by_class[count:, 0] = benign
-    return ContainerTable(
-        table=table,
-        scan=np.arange(count + harmless) % scans,
-        load=(NOT_STATED,) * (count + harmless),
-        scanner=(NOT_STATED,) * (count + harmless),
-        truth_row=np.zeros(count, np.int64),
-        side_px=np.full(count, 20.0),
-        side_cm=np.full(count, 10.0),
-        own_score=found.astype(np.float64),
-        top_by_class=by_class,
-    )
 
 
 @pytest.mark.parametrize(
@@ -145,24 +112,24 @@ def test_one_threat_of_each_scan() -> None:
     assert seen == {0, 1, 3}
 
 
-def test_a_calibration_keeps_its_word_on_new_threats() -> None:
+def test_a_calibration_keeps_its_word_on_new_threats(make_cases: MakeCases) -> None:
     """Thresholds chosen on one set flag the promised share of another from the same source."""
     rng = np.random.default_rng(5)
     config = GuaranteeConfig(miss=0.2, search_share=0.02)
     kept = 0
-    for _ in range(40):
+    for _ in range(12):
         scores = {name: rng.beta(3, 1, 120).tolist() for name in NAMES}
-        made = guarantee.calibrate(cases_of(scores, rng.beta(1, 8, 300).tolist()), config)
+        made = guarantee.calibrate(make_cases(scores, rng.beta(1, 8, 300).tolist()), config)
         kept += all(score**3 <= 0.2 for score in made.look.values())  # share of Beta(3, 1) below
         assert all(made.search[name] >= made.look[name] for name in NAMES)
         assert made.searched.successes <= 0.02 * 301
-    assert kept >= 36
+    assert kept >= 10
 
 
-def test_sentences_say_what_is_promised() -> None:
+def test_sentences_say_what_is_promised(make_cases: MakeCases) -> None:
     """A class with enough threats gets the sentence, one with too few is told how many it takes."""
     scores = {"firearm": [0.9] * 60, "brick": [0.9] * 10, "cigarettes": [0.0] * 80}
-    made = guarantee.calibrate(cases_of(scores, [0.1] * 120), GuaranteeConfig())
+    made = guarantee.calibrate(make_cases(scores, [0.1] * 120), GuaranteeConfig())
     texts = {row.class_name: row.text for row in made.promises}
     assert texts["firearm"] == (
         "With 95 % confidence at least 80 % of firearm in loads up to 20 g/cm² are flagged on this "
@@ -178,19 +145,19 @@ def test_sentences_say_what_is_promised() -> None:
     assert made.not_covered
 
 
-def test_threats_of_one_scan_are_one_trial() -> None:
+def test_threats_of_one_scan_are_one_trial(make_cases: MakeCases) -> None:
     """Sixty threats in five scans are five trials, too few for any promise."""
     made = guarantee.calibrate(
-        cases_of({"firearm": [0.9] * 60}, [0.1] * 120, scans=5), GuaranteeConfig()
+        make_cases({"firearm": [0.9] * 60}, [0.1] * 120, scans=5), GuaranteeConfig()
     )
     assert made.promises[0].counts.trials == 5
     assert made.promises[0].at_least is None
 
 
-def test_heavier_loads_are_not_promised() -> None:
+def test_heavier_loads_are_not_promised(make_cases: MakeCases) -> None:
     """Threats behind more than the limit are no evidence for lighter loads."""
     made = guarantee.calibrate(
-        cases_of({"firearm": [0.9] * 60}, [0.1] * 120, behind=30.0), GuaranteeConfig()
+        make_cases({"firearm": [0.9] * 60}, [0.1] * 120, behind=30.0), GuaranteeConfig()
     )
     assert made.promises[0].counts.trials == 0
     cells = {(row.class_name, row.up_to_g_per_cm2): row for row in made.cells}
@@ -198,9 +165,9 @@ def test_heavier_loads_are_not_promised() -> None:
     assert "from 20 to 50" in cells["firearm", 50.0].text
 
 
-def test_fixed_thresholds_are_proven_by_exact_limits() -> None:
+def test_fixed_thresholds_are_proven_by_exact_limits(make_cases: MakeCases) -> None:
     """With 60 of 60 flagged and one row for each class and load, the limit is δ^(1/60)."""
-    cases = cases_of({"firearm": [0.9] * 60}, [0.1] * 20)
+    cases = make_cases({"firearm": [0.9] * 60}, [0.1] * 20)
     rows = guarantee.proven(cases, {"firearm": 0.5}, GuaranteeConfig())
     best = {row.up_to_g_per_cm2: row for row in rows}
     assert best[20.0].at_least == pytest.approx((0.05 / len(rows)) ** (1 / 60))
@@ -210,13 +177,13 @@ def test_fixed_thresholds_are_proven_by_exact_limits() -> None:
     assert all(row.at_least is None for row in blind)
 
 
-def test_too_few_benign_containers() -> None:
+def test_too_few_benign_containers(make_cases: MakeCases) -> None:
     """With too few benign ones for a search, none is advised; with hardly any, nothing is set."""
-    made = guarantee.calibrate(cases_of({"firearm": [0.9] * 60}, [0.1] * 50), GuaranteeConfig())
+    made = guarantee.calibrate(make_cases({"firearm": [0.9] * 60}, [0.1] * 50), GuaranteeConfig())
     assert min(made.search.values()) > 1
     assert "99 are needed" in made.costs[1]
     with pytest.raises(ConfigError, match="8 benign containers"):
-        guarantee.calibrate(cases_of({"firearm": [0.9] * 60}, [0.1] * 8), GuaranteeConfig())
+        guarantee.calibrate(make_cases({"firearm": [0.9] * 60}, [0.1] * 8), GuaranteeConfig())
 
 
 def test_impossible_settings_are_refused() -> None:
