@@ -8,7 +8,9 @@ until the budget is spent:
     alarms = π · A(threat) + (1 - π) · A(benign),    PPV = π · P_d / alarms
 
 where A is the share of containers alarmed, and P_d that with an alarm on a threat. A threat
-container stopped for the wrong place counts as an alarm, not as a find.
+container stopped for the wrong place counts as an alarm, not as a find. No alarm among a few benign
+containers is no rate of nought: then no PPV is given, only the least that it can be when A(benign)
+is as high as its exact upper limit.
 
 Scores are honest when of the detections with a score near s a share s is right. That depends on how
 many threats there are, so the diagram holds for this set; a detector that is honest here is too
@@ -27,7 +29,13 @@ from jaxtyping import Float64, Int64
 from nii.evaluate import curves
 from nii.evaluate.containers import ContainerTable
 from nii.evaluate.curves import ThreatTable
-from nii.evaluate.intervals import Interval, Proportion, bootstrap, clopper_pearson
+from nii.evaluate.intervals import (
+    Interval,
+    Proportion,
+    bootstrap,
+    clopper_pearson,
+    upper_limit,
+)
 from nii.evaluate.match import JudgedScan, threat_rows
 
 PREVALENCES = (0.01, 0.001, 0.0001)
@@ -47,8 +55,11 @@ class Worth:
         budget: largest share of all containers alarmed.
         alarms: share alarmed at the threshold that was reached.
         p_d: share of threat containers with an alarm on a threat.
-        ppv: share of alarmed containers that are alarmed for a threat; None without any alarm.
+        ppv: share of alarmed containers that are alarmed for a threat; None where no benign
+            container of the set is alarmed, which shows no rate.
         interval: of the PPV, by bootstrap over scans.
+        at_least: PPV with the exact one-sided upper limit (95 %) of the benign alarm rate, and P_d
+            as measured; None without any alarm.
     """
 
     prevalence: float
@@ -57,6 +68,21 @@ class Worth:
     p_d: float
     ppv: float | None
     interval: Interval | None
+    at_least: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Hold what a threshold alarms: shares of threat and benign containers, and P_d."""
+
+    guilty: float
+    p_d: float
+    benign: Proportion
+
+    def ppv(self, prevalence: float, benign: float) -> float | None:
+        """Return the PPV at a prevalence and a benign alarm rate; None without any alarm."""
+        alarms = prevalence * self.guilty + (1 - prevalence) * benign
+        return prevalence * self.p_d / alarms if alarms > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +128,18 @@ def worth_of(
     rows = []
     for prevalence in PREVALENCES:
         for budget in BUDGETS:
-            alarms, p_d, ppv = spend(cases, once, prevalence, budget) or (0.0, 0.0, None)
-            interval = None
-            if ppv is not None:
-                interval = bootstrap(
-                    partial(_ppv, cases, prevalence, budget),
-                    scans,
-                    rng,
-                    repeats=repeats,
-                )
-            rows.append(Worth(prevalence, budget, alarms, p_d, ppv, interval))
+            found = spend(cases, once, prevalence, budget)
+            interval = bootstrap(
+                partial(_ppv, cases, prevalence, budget), scans, rng, repeats=repeats
+            )
+            rows.append(_worth(found, prevalence, budget, interval))
     return tuple(rows)
 
 
 def spend(
     cases: ContainerTable, drawn: Int64[np.ndarray, " scan"], prevalence: float, budget: float
-) -> tuple[float, float, float | None] | None:
-    """Return alarms, P_d and PPV at the lowest threshold that keeps the budget.
+) -> Spent | None:
+    """Return what the lowest threshold that keeps the budget alarms.
 
     Returns:
         None where no benign container or none with a threat was drawn.
@@ -136,11 +157,14 @@ def spend(
     )
     alarms = prevalence * alarmed + (1 - prevalence) * of_benign
     kept = int((alarms <= budget + _ROUNDING).sum())
-    if kept == 0 or alarms[kept - 1] == 0:
-        return 0.0, 0.0, None
-    p_d = float(_share_from(hit, guilty, bars)[kept - 1])
-    reached = float(alarms[kept - 1])
-    return reached, p_d, prevalence * p_d / reached
+    harmless = int(benign.sum())
+    if kept == 0:
+        return Spent(0.0, 0.0, Proportion(0, harmless))
+    return Spent(
+        guilty=float(alarmed[kept - 1]),
+        p_d=float(_share_from(hit, guilty, bars)[kept - 1]),
+        benign=Proportion(round(float(of_benign[kept - 1]) * harmless), harmless),
+    )
 
 
 def judged_scores(
@@ -211,7 +235,22 @@ def _ppv(
     cases: ContainerTable, prevalence: float, budget: float, drawn: Int64[np.ndarray, " scan"]
 ) -> float | None:
     found = spend(cases, drawn, prevalence, budget)
-    return found[2] if found else None
+    if found is None or found.benign.successes == 0:
+        return None
+    return found.ppv(prevalence, found.benign.value or 0.0)
+
+
+def _worth(
+    found: Spent | None, prevalence: float, budget: float, interval: Interval | None
+) -> Worth:
+    if found is None or found.guilty == found.benign.successes == 0:
+        return Worth(prevalence, budget, 0.0, 0.0, None, None, None)
+    share = found.benign.value or 0.0
+    most = upper_limit(found.benign.successes, found.benign.trials) or 1.0
+    alarms = prevalence * found.guilty + (1 - prevalence) * share
+    ppv = found.ppv(prevalence, share) if found.benign.successes else None
+    at_least = found.ppv(prevalence, most)
+    return Worth(prevalence, budget, alarms, found.p_d, ppv, interval, at_least)
 
 
 def _share_from(score: np.ndarray, weights: np.ndarray, bars: np.ndarray) -> np.ndarray:

@@ -22,6 +22,9 @@ _CURVE_COLOUR = (11, 92, 142)
 _DIAGONAL_COLOUR = (150, 158, 166)
 _OPEN_KINDS = ("all", "class", "areal density behind")
 """Kinds of strata that are shown at once; the others open on a click."""
+_KIND_TITLES = {"all": "all together"}
+_WHOLE_PERCENT = 0.1
+"""From here on percentages are rounded to whole ones."""
 _PERCENT = tuple(f"{100 * rate:g} %" for rate in CONTAINER_RATES)
 _ONE_PERCENT = CONTAINER_RATES.index(0.01)
 
@@ -106,7 +109,7 @@ def _strata(result: ContainerResult) -> str:
     for kind, rows in groupby(result.strata, lambda row: row.kind):
         opened = " open" if kind in _OPEN_KINDS else ""
         parts.append(
-            f"<details{opened}><summary>by {escape(kind)}</summary>"
+            f"<details{opened}><summary>{escape(_KIND_TITLES.get(kind, f'by {kind}'))}</summary>"
             f"{_stratum_table(tuple(rows))}</details>"
         )
     return section("Threats found in containers, part by part", note + "".join(parts))
@@ -142,30 +145,43 @@ def _counted(share: Share) -> str:
 def _worth(rows: Sequence[Worth]) -> str:
     if not rows:
         return ""
-    head = ("one container in … holds a threat", "budget", "alarmed", "P_d", "PPV", "95 %")
+    head = (
+        "one container in … holds a threat",
+        "budget",
+        "alarmed",
+        "P_d",
+        "PPV",
+        "95 %",
+        "at least",
+    )
     cells = [
         f'<td class="plain">{1 / row.prevalence:,.0f}</td>'
         f'<td class="plain">{100 * row.budget:g} %</td>'
         f'<td class="plain">{100 * row.alarms:.2f} %</td><td class="plain">{row.p_d:.2f}</td>'
         f'<td class="number">{_per_cent(row.ppv)}</td>'
         f'<td class="plain">{_per_cent_limits(row)}</td>'
+        f'<td class="plain">{_per_cent(row.at_least)}</td>'
         for row in rows
     ]
     note = (
         '<p class="quiet">Of the containers that are stopped within the budget, the share that is '
         "stopped for a threat. What the prevalence is at a border is an assumption; the set "
-        "itself holds far more threats.</p>"
+        "itself holds far more threats. Without any benign container alarmed here no PPV is "
+        "given: that shows no rate. At least: with the benign alarm rate at its exact upper limit "
+        "(95 %, one-sided).</p>"
     )
     return section("What an alarm is worth (PPV)", note + table(head, cells))
 
 
 def _per_cent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2g} %"
+    if value is None:
+        return "–"
+    return f"{100 * value:.0f} %" if value >= _WHOLE_PERCENT else f"{100 * value:.2g} %"
 
 
 def _per_cent_limits(row: Worth) -> str:
     interval = row.interval
-    return f"{100 * interval.low:.2g} to {100 * interval.high:.2g} %" if interval else ""
+    return f"{_per_cent(interval.low)} to {_per_cent(interval.high)}" if interval else ""
 
 
 def _honesty(result: ContainerResult) -> str:

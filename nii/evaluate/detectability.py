@@ -110,6 +110,20 @@ def detectability(
     )
 
 
+def in_words(chart: DetectabilityMap) -> dict[str, str]:
+    """Return for each load the smallest size found, or why none is shown."""
+    texts = {}
+    for load in chart.loads:
+        size = chart.smallest[load]
+        texts[load] = f"none shown ({chart.notes[load]})"
+        if size is not None:
+            texts[load] = (
+                f"{f'from {size:g} {chart.unit}' if size else 'every size'}: P_d of "
+                f"{chart.target_p_d:g} proven with {100 * chart.confidence:g} % confidence"
+            )
+    return texts
+
+
 def picture(chart: DetectabilityMap) -> str:
     """Return the map as an ``<svg>`` element: P_d by colour, counts, and a frame where proven."""
     wide = _LEFT + _WIDE * len(chart.sizes) + 8

@@ -20,7 +20,8 @@ _MOST_POINTS = 400
 class Line:
     """One curve: its name, colour (red, green, blue) and points; y lies in 0 to 1.
 
-    With `steps` the curve holds its value until the next point, as measured rates do.
+    Without a name it stands in no legend. With `steps` it holds its value until the next point, as
+    measured rates do.
     """
 
     name: str
@@ -72,7 +73,9 @@ def decades(low: float, high: float) -> tuple[float, ...]:
 
 def _legend(lines: Sequence[Line]) -> str:
     items = [
-        f'<li><i style="background:rgb{line.colour}"></i>{escape(line.name)}</li>' for line in lines
+        f'<li><i style="background:rgb{line.colour}"></i>{escape(line.name)}</li>'
+        for line in lines
+        if line.name
     ]
     return f'<ul class="legend">{"".join(items)}</ul>' if len(lines) > 1 else ""
 

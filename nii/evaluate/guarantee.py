@@ -33,6 +33,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from nii import taxonomy
+from nii.bundle import GuaranteeSpec
 from nii.errors import ConfigError
 from nii.evaluate.containers import ContainerTable
 from nii.evaluate.curves import BEHIND_EDGES_G_PER_CM2
@@ -302,6 +303,21 @@ def alarmed(cases: ContainerTable, thresholds: Mapping[str, float]) -> Proportio
     limits = [thresholds.get(row.name, math.inf) for row in taxonomy.in_group("threat")]
     reached = (cases.top_by_class >= np.asarray(limits, np.float32)).any(axis=1)
     return Proportion(int((reached & cases.benign).sum()), int(cases.benign.sum()))
+
+
+def spec_of(made: Guarantee, scanner: str, data: str, smallest: Mapping[str, str]) -> GuaranteeSpec:
+    """Return a guarantee in the form that a card holds.
+
+    Args:
+        made: what calibration gave.
+        scanner: machine whose scans it was calibrated on.
+        data: the calibration set, in words.
+        smallest: smallest size found by load, as `detectability.in_words` gives it.
+    """
+    threats = sum(row.counts.trials for row in made.promises)
+    basis = f"{data}: {threats} threats, {made.looked_at.trials} benign containers"
+    texts = tuple(row.text for row in made.promises)
+    return GuaranteeSpec(scanner, basis, texts, made.costs, made.not_covered, dict(smallest))
 
 
 def _tested(

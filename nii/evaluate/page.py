@@ -26,12 +26,11 @@ _CURVE_COLOUR = (11, 92, 142)
 _TILES = (
     "container_p_d_at_1_percent_of_containers",
     "inside_p_d_at_5_percent_of_containers",
-    "container_p_d_at_look",
     "container_p_fa_at_look",
-    "p_d_at_look",
-    "p_fa_at_look",
     "structure_ap50",
 )
+_TILES_OF_SCANS = ("p_d_at_look", "p_fa_at_look", "p_d_at_0.1_fa_per_scan", "structure_ap50")
+"""Where no container is labelled."""
 _DEFINITIONS = (
     (
         "Threat found",
@@ -103,13 +102,15 @@ def comparison_page(comparison: Comparison) -> str:
     names = [escape(side[0]) for side in (comparison.first, comparison.second)]
     head = ("", *(side[0] for side in (comparison.first, comparison.second)), "difference", "95 %")
     body = [
-        (f"<header><h1>{names[0]} against {names[1]}</h1><p>{comparison.scans} scans of "
-        f"{escape(comparison.data)}, the same for both. "
-        f'<a href="index.html">Report of {names[0]}</a>, '
-        f'<a href="against/index.html">report of {names[1]}</a>.</p>'
-        '<p class="quiet">Paired bootstrap over scans: each resample draws the same scans for '
-        "both. Coloured where the interval of the difference does not hold zero; with many rows "
-        "one in twenty is so by chance.</p></header>"),
+        (
+            f"<header><h1>{names[0]} against {names[1]}</h1><p>{comparison.scans} scans of "
+            f"{escape(comparison.data)}, the same for both. "
+            f'<a href="index.html">Report of {names[0]}</a>, '
+            f'<a href="against/index.html">report of {names[1]}</a>.</p>'
+            '<p class="quiet">Paired bootstrap over scans: each resample draws the same scans for '
+            "both. Coloured where the interval of the difference does not hold zero; with many "
+            "rows one in twenty is so by chance.</p></header>"
+        ),
         section(
             "All figures", table((*head, ""), [_row(row) for row in comparison.metrics.values()])
         ),
@@ -149,7 +150,8 @@ def _head(result: EvaluationResult) -> str:
 
 
 def _tiles(result: EvaluationResult) -> str:
-    shown = [result.estimates[name] for name in _TILES]
+    names = _TILES_OF_SCANS if result.containers is None else _TILES
+    shown = [result.estimates[name] for name in names]
     tiles = [
         f'<section class="card tile"><small>{escape(row.label)}</small>'
         f"<strong>{number(row.value)}</strong>"

@@ -247,10 +247,9 @@ def _judge(
 
 
 def _scanner(scan: Scan) -> str:
-    """Return the name of the machine; of an unknown one, whether it made the picture for eyes."""
-    if scan.scanner:
-        return scan.scanner
-    return "unknown, display picture" if scan.grey is Grey.DISPLAY else ""
+    """Return the name of the machine, and whether the picture was made for the eye."""
+    kind = ("display picture",) if scan.grey is Grey.DISPLAY else ()
+    return ", ".join((*((scan.scanner,) if scan.scanner else ()), *kind))
 
 
 def coco_rows(

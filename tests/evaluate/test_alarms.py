@@ -6,28 +6,36 @@ import numpy as np
 import pytest
 
 from nii.evaluate import alarms
+from nii.evaluate.intervals import Proportion
 from nii.evaluate.metrics import Evidence
 
 
 def test_ppv_is_bayes(middling: Evidence) -> None:
-    """PPV · alarms = π · P_d, and alarms stay within the budget, at every prevalence."""
+    """PPV · alarms = π · P_d, alarms stay within the budget, and the least lies below."""
     cases = middling.containers
     rows = alarms.worth_of(cases, len(middling.scans), np.random.default_rng(0), 3)
     assert len(rows) == len(alarms.PREVALENCES) * len(alarms.BUDGETS)
+    assert any(row.ppv is not None for row in rows)
     for row in rows:
         assert row.alarms <= row.budget
         if row.ppv is not None:
+            assert row.at_least is not None
             assert row.ppv * row.alarms == pytest.approx(row.prevalence * row.p_d)
-            assert row.ppv <= 1
+            assert row.at_least < row.ppv <= 1
 
 
-def test_a_perfect_detector_wastes_nothing(perfect: Evidence) -> None:
-    """All alarms of a perfect detector are right; it stops as much as the budget buys."""
-    rows = alarms.worth_of(perfect.containers, len(perfect.scans), np.random.default_rng(0), 3)
-    affordable = [row for row in rows if row.prevalence <= row.budget]
-    assert all(row.ppv == pytest.approx(1) and row.p_d == 1 for row in affordable)
-    assert all(row.alarms == pytest.approx(row.prevalence) for row in affordable)
-    assert [row.ppv for row in rows if row.prevalence > row.budget] == [None]
+def test_no_alarm_among_a_few_is_no_rate(perfect: Evidence) -> None:
+    """A perfect detector gets no PPV from a few benign containers, only what it is at least."""
+    cases = perfect.containers
+    rows = alarms.worth_of(cases, len(perfect.scans), np.random.default_rng(0), 3)
+    most = 1 - 0.05 ** (1 / int(cases.benign.sum()))
+    for row in rows:
+        assert row.ppv is None
+        if row.prevalence <= row.budget:
+            share = row.prevalence
+            assert row.at_least == pytest.approx(share / (share + (1 - share) * most))
+        else:
+            assert row.at_least is None
 
 
 def test_rarer_threats_make_alarms_worth_less(middling: Evidence) -> None:
@@ -37,8 +45,10 @@ def test_rarer_threats_make_alarms_worth_less(middling: Evidence) -> None:
     for prevalence in (0.1, 0.01, 0.001):
         found = alarms.spend(cases, once, prevalence, 0.3)
         assert found is not None
-        assert found[2] is not None
-        values.append(found[2])
+        assert found.benign.value
+        value = found.ppv(prevalence, found.benign.value)
+        assert value is not None
+        values.append(value)
     assert values == sorted(values, reverse=True)
 
 
@@ -46,7 +56,7 @@ def test_a_budget_below_the_first_alarm_buys_nothing(middling: Evidence) -> None
     """Where already the highest score costs more than the budget, there is no PPV."""
     cases, once = middling.containers, np.ones(len(middling.scans), np.int64)
     found = alarms.spend(cases, once, 0.5, 1e-9)
-    assert found == (0.0, 0.0, None)
+    assert found == alarms.Spent(0.0, 0.0, Proportion(0, int(cases.benign.sum())))
 
 
 def test_without_benign_or_guilty_containers(without_truth: Evidence) -> None:

@@ -108,3 +108,10 @@ def test_cells_are_exact(sized: Sized) -> None:
     cell = next(cell for cell in found.cells if cell.counts.trials)
     assert cell.counts == Proportion(14, 14)
     assert cell.at_least == pytest.approx(0.05 ** (1 / 14))
+
+
+def test_words_for_the_card(sized: Sized) -> None:
+    """Each load has its sentence: the smallest size, or why there is none."""
+    words = detectability.in_words(map_of(sized([25.0] * 14, [0.9] * 14)))
+    assert words["5-20 g/cm²"] == "from 20 cm: P_d of 0.8 proven with 95 % confidence"
+    assert words["< 5 g/cm²"] == "none shown (no threats in this load)"

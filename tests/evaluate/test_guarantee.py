@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from nii import taxonomy
+from nii.bundle import Card, DecodeSpec, Thresholds, card_text
 from nii.errors import ConfigError
 from nii.evaluate import curves, guarantee
 from nii.evaluate.containers import ContainerTable
 from nii.evaluate.guarantee import GRID, GuaranteeConfig
+from nii.preprocess import PreprocessSpec
+from nii.provenance import Provenance
 
 MakeCases = Callable[..., ContainerTable]
 NAMES = [row.name for row in taxonomy.in_group("threat")]
@@ -194,6 +199,30 @@ def test_impossible_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="trials"):
         guarantee.binomial_tail(3, 2, 0.5)
     assert guarantee.misses_allowed(0, 0.1) is None
+
+
+def test_the_card_says_it(make_cases: MakeCases) -> None:
+    """A card with a guarantee survives JSON and prints sentences, costs and limits."""
+    made = guarantee.calibrate(make_cases({"firearm": [0.9] * 60}, [0.1] * 120), GuaranteeConfig())
+    spec = guarantee.spec_of(made, "gate 1", "a set", {"< 5 g/cm²": "from 20 cm"})
+    card = Card(
+        name="a",
+        version="1",
+        threats=tuple(NAMES),
+        structures=("container",),
+        preprocess=PreprocessSpec(),
+        decode=DecodeSpec(),
+        thresholds=Thresholds(dict(made.look), dict(made.search)),
+        provenance=Provenance().to_json(),
+        guarantee=spec,
+    )
+    assert Card.from_json(json.loads(json.dumps(card.to_json(), allow_nan=False))) == card
+    text = card_text(card)
+    assert "## Promised for gate 1" in text
+    assert "Proven on a set: 60 threats, 120 benign containers." in text
+    for line in (*made.costs, *made.not_covered, *(row.text for row in made.promises)):
+        assert line in text
+    assert "Nothing: not calibrated" in card_text(replace(card, guarantee=None))
 
 
 @pytest.mark.parametrize(("trials", "miss"), [(200, 0.1), (60, 0.1), (500, 0.05), (120, 0.2)])
