@@ -9,6 +9,7 @@ Reference: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from jaxtyping import Float64, Int64
 from nii.config import to_dict
 from nii.evaluate.intervals import Interval, resampled
 from nii.evaluate.metrics import CONTAINER_RATES, METRICS, Evidence, number_of
-from nii.evaluate.strata import percentile, shares, strata_of
+from nii.evaluate.strata import Stratum, percentile, shares, strata_of
 
 Verdict = Literal["better", "worse", "not decided"]
 
@@ -114,8 +115,11 @@ def stratum_differences(
     if not len(first.containers):
         return ()
     groups = strata_of(first.containers)
-    whole = [_p_d(side, once) for side in (first, second)]
-    gaps = [_p_d(first, drawn) - _p_d(second, drawn) for drawn in _draws(first, seed, repeats)]
+    whole = [_p_d(side, groups, once) for side in (first, second)]
+    gaps = [
+        _p_d(first, groups, drawn) - _p_d(second, groups, drawn)
+        for drawn in _draws(first, seed, repeats)
+    ]
     rows = []
     for row, group in enumerate(groups):
         for rate, share in enumerate(CONTAINER_RATES):
@@ -128,10 +132,10 @@ def stratum_differences(
 
 
 def _p_d(
-    evidence: Evidence, drawn: Int64[np.ndarray, " scan"]
+    evidence: Evidence, groups: Sequence[Stratum], drawn: Int64[np.ndarray, " scan"]
 ) -> Float64[np.ndarray, "group rate"]:
-    cases = evidence.containers
-    (found, _), (trials, _) = shares(cases, strata_of(cases), drawn)
+    """Return P_d by stratum and rate, NaN without trials; the strata are those of the truth."""
+    (found, _), (trials, _) = shares(evidence.containers, groups, drawn)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(found / trials[:, None], np.float64)
 

@@ -41,6 +41,8 @@ from nii.evaluate.intervals import Proportion, log_choices, lower_limit, upper_l
 
 GRID = np.round(np.linspace(0.001, 1.0, 1000), 3)
 """Thresholds tested, lowest first: chosen before any score is seen."""
+_LEAST_SHARE = 0.01
+"""A lower limit below this is no sentence worth printing: assumption."""
 NOT_COVERED = (
     (
         "Threats that differ from those of the calibration: goods that were inserted into scans "
@@ -372,7 +374,7 @@ def _fixed(
 ) -> Promise:
     least = lower_limit(counts.successes, counts.trials, confidence[1])
     where, band = _where(0.0, load), _limits(0.0, load)
-    if least is None or least <= 0:
+    if least is None or least < _LEAST_SHARE:
         text = f"Nothing is proven for {kind} {where}: {_counted(counts)}."
         return Promise(kind, *band, None, confidence[0], None, counts, text)
     text = _sentence(kind, where, least, confidence[0])

@@ -31,14 +31,14 @@ def test_perfect_beats_blind_and_the_other_way_round(perfect: Evidence, blind: E
 
 def test_better_and_worse_follow_the_metric(perfect: Evidence, middling: Evidence) -> None:
     """More found is better, more alarms are worse; intervals hold the difference."""
-    rows = compare.metric_differences(perfect, middling, 0, 60)
+    rows = compare.metric_differences(perfect, middling, 0, 30)
     assert rows["p_d_at_look"].verdict == "better"
     assert rows["fa_per_scan_at_look"].verdict == "better"
     assert rows["fa_per_scan_at_look"].difference < 0
     for row in rows.values():
         if row.interval is not None:
             assert row.interval.low - 0.1 <= row.difference <= row.interval.high + 0.1
-    other = compare.metric_differences(middling, perfect, 0, 60)
+    other = compare.metric_differences(middling, perfect, 0, 30)
     assert other["fa_per_scan_at_look"].verdict == "worse"
 
 
