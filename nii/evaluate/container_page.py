@@ -215,7 +215,7 @@ def _diagram(found: Reliability) -> str:
     lines = [
         Line("honest", _DIAGONAL_COLOUR, np.asarray([0.0, 1.0]), np.asarray([0.0, 1.0])),
         Line("95 % limits", pale, x, low),
-        Line("", pale, x, high),
+        Line("95 % limits", pale, x, high, quiet=True),
         Line("measured", _CURVE_COLOUR, x, y),
     ]
     return chart(Axes("score", "share that hits a threat"), lines)
