@@ -110,6 +110,27 @@ class LoadSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class GuaranteeSpec:
+    """State what calibration proved, in sentences for people.
+
+    Attributes:
+        scanner: machine whose scans it was proven on.
+        basis: what it was proven on: which set, how many threats and benign containers.
+        promises: one sentence for each threat class: what is promised, or why nothing is.
+        costs: what the thresholds cost in looks and searches.
+        not_covered: what the promises do not say.
+        smallest: by areal density behind: smallest size found, in words.
+    """
+
+    scanner: str
+    basis: str
+    promises: tuple[str, ...]
+    costs: tuple[str, ...] = ()
+    not_covered: tuple[str, ...] = ()
+    smallest: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """Describe one model.
 
@@ -123,6 +144,7 @@ class Card:
         thresholds: scores of the graded levels.
         provenance: data, settings and code that made it.
         load: tells loaded containers from empty ones; None where that was not learnt.
+        guarantee: what is promised for which scanner; None where nothing was proven.
         model_sha256: digest of ``model.onnx`` (empty inside the file itself).
         metrics: measured quality, by name, with the data it was measured on in the name or text.
         intended_use: what it is for.
@@ -140,6 +162,7 @@ class Card:
     thresholds: Thresholds
     provenance: dict[str, Any]
     load: LoadSpec | None = None
+    guarantee: GuaranteeSpec | None = None
     model_sha256: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     intended_use: str = ""
@@ -307,6 +330,7 @@ def card_text(card: Card) -> str:
         f"Thresholds: {card.thresholds.basis}. It also finds: {', '.join(card.structures)}.",
         *(["", f"Empty or loaded: {card.load.basis}."] if card.load else []),
         "",
+        *_promised(card.guarantee),
         "## Measured",
         "",
         *(f"* {name}: {value}" for name, value in card.metrics.items()),
@@ -321,6 +345,28 @@ def card_text(card: Card) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _promised(guarantee: GuaranteeSpec | None) -> list[str]:
+    """Return the lines of the card about the guarantee."""
+    if guarantee is None:
+        return ["## Promised", "", "Nothing: not calibrated for a scanner.", ""]
+    return [
+        f"## Promised for {guarantee.scanner}",
+        "",
+        *(f"* {text}" for text in guarantee.promises),
+        "",
+        f"Proven on {guarantee.basis}. {' '.join(guarantee.costs)}",
+        "",
+        "Smallest size found, by areal density behind:",
+        "",
+        *(f"* {load}: {size}" for load, size in guarantee.smallest.items()),
+        "",
+        "Not covered:",
+        "",
+        *(f"* {text}" for text in guarantee.not_covered),
+        "",
+    ]
 
 
 def _read_card(folder: Path) -> dict[str, Any]:

@@ -108,10 +108,18 @@ def inspect(
     return 130 if interrupted else int(bool(failures))
 
 
-def evaluate(bundle: Path, data: Path, *, out: Path, images: Path | None = None) -> int:
-    """Measure a model on a labelled set.
+def evaluate(
+    bundle: Path,
+    data: Path,
+    *,
+    out: Path,
+    against: Path | None = None,
+    images: Path | None = None,
+) -> int:
+    """Measure a model on a labelled set, or two models on the same one.
 
-    Writes metrics.json, detections.json and index.html.
+    Writes metrics.json, detections.json and index.html; with a second model also its report in
+    OUT/against, comparison.json and comparison.html.
 
     Example: nii evaluate models/compact data/labelled --out evaluation
 
@@ -119,10 +127,23 @@ def evaluate(bundle: Path, data: Path, *, out: Path, images: Path | None = None)
         bundle: folder of the model.
         data: COCO file, or a folder that holds one.
         out: folder for the results.
+        against: folder of a second model, to be compared scan by scan.
         images: folder of the scans; that of the COCO file where not given.
     """
     from nii.evaluate import report
 
+    if against is not None:
+        with _progress("comparing") as advance:
+            found = report.evaluate_pair(
+                bundle,
+                against,
+                data,
+                out,
+                images=images,
+                on_progress=lambda done, total: advance(done, total, ""),
+            )
+        _say(f"{found.scans} scans; comparison: {out / report.COMPARISON_PAGE_FILE}")
+        return int(bool(found.failures))
     with _progress("evaluating") as advance:
         result = report.evaluate(
             bundle,

@@ -115,7 +115,8 @@ def weighted_precision(
     times = drawn[ranked.scan]
     counted = np.cumsum(times)
     areas = [
-        _area(np.cumsum(flags * times), counted, truths) for flags in ranked.true_positive[:limits]
+        precision_area(np.cumsum(flags * times), counted, truths)
+        for flags in ranked.true_positive[:limits]
     ]
     return float(np.mean(areas))
 
@@ -126,7 +127,16 @@ def mean_of(values: Iterable[float | None]) -> float | None:
     return float(np.mean(defined)) if defined else None
 
 
-def _area(found: np.ndarray, counted: np.ndarray, truths: int) -> float:
+def precision_area(
+    found: Int64[np.ndarray, " detection"], counted: Int64[np.ndarray, " detection"], truths: int
+) -> float:
+    """Return the area under falling precision read at the recalls of COCO.
+
+    Args:
+        found: truths found by the best detections, by their number.
+        counted: how many detections these are.
+        truths: truths in all.
+    """
     if len(found) == 0:
         return 0.0
     precision = found / np.maximum(counted, 1)

@@ -20,7 +20,8 @@ _MOST_POINTS = 400
 class Line:
     """One curve: its name, colour (red, green, blue) and points; y lies in 0 to 1.
 
-    With `steps` the curve holds its value until the next point, as measured rates do.
+    With `steps` it holds its value until the next point, as measured rates do. With `quiet` it
+    stands in no legend.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Line:
     x: Float64[np.ndarray, " point"]
     y: Float64[np.ndarray, " point"]
     steps: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,9 @@ def decades(low: float, high: float) -> tuple[float, ...]:
 
 def _legend(lines: Sequence[Line]) -> str:
     items = [
-        f'<li><i style="background:rgb{line.colour}"></i>{escape(line.name)}</li>' for line in lines
+        f'<li><i style="background:rgb{line.colour}"></i>{escape(line.name)}</li>'
+        for line in lines
+        if not line.quiet
     ]
     return f'<ul class="legend">{"".join(items)}</ul>' if len(lines) > 1 else ""
 

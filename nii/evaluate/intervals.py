@@ -63,7 +63,7 @@ def lower_limit(successes: int, trials: int, confidence: float = CONFIDENCE) -> 
         return 0.0
     low, high, wanted = 0.0, 1.0, math.log1p(-confidence)
     counts = np.arange(successes, trials + 1)
-    choices = _log_choices(successes, trials)
+    choices = log_choices(successes, trials)
     for _ in range(_STEPS):
         middle = (low + high) / 2
         if middle in (low, high):
@@ -124,7 +124,7 @@ def bootstrap(
     centre = statistic(np.ones(scans, np.int64)) if scans else None
     if centre is None:
         return None
-    draws = [statistic(_resampled(scans, rng)) for _ in range(repeats)]
+    draws = [statistic(resampled(scans, rng)) for _ in range(repeats)]
     values = [value for value in draws if value is not None]
     if len(values) <= _LEAST_REPEATS * repeats:
         return None
@@ -145,11 +145,12 @@ def wider(first: Interval | None, second: Interval | None) -> Interval | None:
     )
 
 
-def _resampled(scans: int, rng: np.random.Generator) -> Int64[np.ndarray, " scan"]:
+def resampled(scans: int, rng: np.random.Generator) -> Int64[np.ndarray, " scan"]:
+    """Draw so many scans with replacement and return how often each was drawn."""
     return np.bincount(rng.integers(scans, size=scans), minlength=scans).astype(np.int64)
 
 
-def _log_choices(first: int, trials: int) -> np.ndarray:
+def log_choices(first: int, trials: int) -> np.ndarray:
     """Return the logarithm of "trials choose k" for k from `first` to `trials`."""
     whole = math.lgamma(trials + 1)
     return np.asarray(

@@ -13,6 +13,7 @@ overlaps most, and a second detection of the same truth is a false alarm.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,10 +59,13 @@ class Truth:
         objects: boxes and classes; scores are 1.
         behind_g_per_cm2: areal density of what the beam passes beside each object itself; NaN where
             it is not known.
+        load_states: load of each object that is a container, None for others and where it is not
+            known; empty where it is known of none.
     """
 
     objects: Detections
     behind_g_per_cm2: Float32[np.ndarray, " m"]
+    load_states: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the arrays belong together.
@@ -71,6 +75,9 @@ class Truth:
         """
         if len(self.behind_g_per_cm2) != len(self.objects):
             msg = f"{len(self.behind_g_per_cm2)} areal densities for {len(self.objects)} objects"
+            raise ValueError(msg)
+        if len(self.load_states) not in (0, len(self.objects)):
+            msg = f"{len(self.load_states)} load states for {len(self.objects)} objects"
             raise ValueError(msg)
 
     def __len__(self) -> int:
@@ -84,7 +91,8 @@ class Truth:
 
     def select(self, keep: Bool[np.ndarray, " m"]) -> Truth:
         """Return the objects that a mask names."""
-        return Truth(self.objects.select(keep), self.behind_g_per_cm2[keep])
+        states = tuple(itertools.compress(self.load_states, keep.tolist()))
+        return Truth(self.objects.select(keep), self.behind_g_per_cm2[keep], states)
 
 
 def matched(detections: Detections, truth: Detections, rule: Rule) -> Bool[np.ndarray, "n m"]:
@@ -96,7 +104,7 @@ def matched(detections: Detections, truth: Detections, rule: Rule) -> Bool[np.nd
     overlap = geometry.iou(detections.boxes_xyxy, truth.boxes_xyxy)
     finds = overlap >= np.float32(rule.min_iou)
     if rule.centre_counts:
-        finds |= _centre_inside(detections.boxes_xyxy, truth.boxes_xyxy)
+        finds |= centre_inside(detections.boxes_xyxy, truth.boxes_xyxy)
     finds &= _kind(detections, rule)[:, None] == _kind(truth, rule)[None, :]
     if not rule.one_to_one:
         return finds
@@ -128,6 +136,8 @@ class JudgedScan:
         hits: under `HIT`.
         true_positive: for each IoU limit of `IOU_LIMITS`: whether the detection found a truth.
         found_at_half: which truth was found by which detection at IoU 0.5.
+        scanner: name of the machine, or what is known instead; empty where nothing is.
+        pitch_mm: distance of neighbouring pixels (vertical, horizontal); None where not known.
     """
 
     name: str
@@ -136,6 +146,8 @@ class JudgedScan:
     hits: Bool[np.ndarray, "n m"]
     true_positive: Bool[np.ndarray, "limit n"]
     found_at_half: Bool[np.ndarray, "n m"]
+    scanner: str = ""
+    pitch_mm: tuple[float, float] | None = None
 
 
 def judge(
@@ -159,9 +171,10 @@ def _kind(found: Detections, rule: Rule) -> np.ndarray:
     return found.class_ids if rule.same == "class" else threat_rows(found.class_ids)
 
 
-def _centre_inside(
+def centre_inside(
     first_xyxy: Float32[np.ndarray, "n 4"], second_xyxy: Float32[np.ndarray, "m 4"]
 ) -> Bool[np.ndarray, "n m"]:
+    """Return which of n boxes have their middle inside which of m boxes."""
     centre = (first_xyxy[:, None, :2] + first_xyxy[:, None, 2:]) / 2
     inside = (centre >= second_xyxy[None, :, :2]) & (centre < second_xyxy[None, :, 2:])
     return np.asarray(inside.all(axis=2))

@@ -16,8 +16,9 @@ from jaxtyping import Int64
 
 from nii import taxonomy
 from nii.bundle import Thresholds
-from nii.evaluate import average_precision, curves
+from nii.evaluate import average_precision, containers, curves
 from nii.evaluate.average_precision import ClassPrecision, RankedClass
+from nii.evaluate.containers import ContainerTable
 from nii.evaluate.curves import ThreatTable
 from nii.evaluate.intervals import Interval, Proportion, bootstrap, clopper_pearson, wider
 from nii.evaluate.match import IOU_LIMITS, JudgedScan, threat_rows
@@ -53,6 +54,8 @@ class Evidence:
         at_look: the same with scores relative to the look threshold of their class.
         at_search: the same with scores relative to the search threshold of their class.
         structures: containers and vehicles.
+        containers: threats and alarms with containers as cases.
+        containers_at_look: the same with scores relative to the look threshold of their class.
         precision: average precision of each class.
         ranked: detections of each class, best first.
     """
@@ -63,6 +66,8 @@ class Evidence:
     at_look: ThreatTable
     at_search: ThreatTable
     structures: StructureTable
+    containers: ContainerTable
+    containers_at_look: ThreatTable
     precision: Mapping[int, ClassPrecision]
     ranked: Mapping[int, RankedClass]
 
@@ -72,13 +77,16 @@ class Evidence:
     ) -> Evidence:
         """Count once what all metrics share; the order of the scans does not matter."""
         ordered = tuple(sorted(scans, key=lambda scan: scan.name))
+        look = by_class_id(thresholds.look)
         return cls(
             scans=ordered,
             class_ids=tuple(class_ids),
             threats=curves.threat_table(ordered),
-            at_look=curves.threat_table(ordered, by_class_id(thresholds.look)),
+            at_look=curves.threat_table(ordered, look),
             at_search=curves.threat_table(ordered, by_class_id(thresholds.search)),
             structures=_structure_table(ordered, thresholds.structure),
+            containers=containers.container_table(ordered),
+            containers_at_look=containers.relative_table(ordered, look),
             precision=average_precision.coco_precision(ordered, class_ids),
             ranked={row: average_precision.rank(ordered, row) for row in class_ids},
         )
@@ -106,6 +114,7 @@ class Metric:
             holds as it stands.
         least_scans: below this many scans the number was measured without any false alarm.
         least_benign: the same for benign scans.
+        least_containers: the same for benign containers; it is then a metric of containers.
     """
 
     compute: Compute
@@ -115,6 +124,7 @@ class Metric:
     scans_are_trials: bool = False
     least_scans: int = 0
     least_benign: int = 0
+    least_containers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +237,30 @@ def _look_alarms(evidence: Evidence, drawn: Int64[np.ndarray, " scan"]) -> Value
     return curves.false_alarms_above(evidence.at_look, drawn, AT_THRESHOLD)
 
 
+def _container_p_d_at_p_fa(
+    evidence: Evidence, drawn: Int64[np.ndarray, " scan"], p_fa: float
+) -> Value:
+    cases = evidence.containers
+    return curves.scan_p_d_at_p_fa(cases.table, cases.of_draw(drawn), p_fa)
+
+
+def _inside_p_d_at_p_fa(
+    evidence: Evidence, drawn: Int64[np.ndarray, " scan"], p_fa: float
+) -> Value:
+    cases = evidence.containers
+    return curves.p_d_at_p_fa(cases.table, cases.of_draw(drawn), p_fa)
+
+
+def _container_p_d(evidence: Evidence, drawn: Int64[np.ndarray, " scan"]) -> Value:
+    drawn = evidence.containers.of_draw(drawn)
+    return curves.scan_p_d_above(evidence.containers_at_look, drawn, AT_THRESHOLD)
+
+
+def _container_p_fa(evidence: Evidence, drawn: Int64[np.ndarray, " scan"]) -> Value:
+    drawn = evidence.containers.of_draw(drawn)
+    return curves.p_fa_above(evidence.containers_at_look, drawn, AT_THRESHOLD)
+
+
 def _search_p_d(evidence: Evidence, drawn: Int64[np.ndarray, " scan"]) -> Value:
     return curves.p_d_above(evidence.at_search, drawn, AT_THRESHOLD)
 
@@ -251,8 +285,30 @@ def _structures_exact(evidence: Evidence, drawn: Int64[np.ndarray, " scan"]) -> 
     return Proportion(int(drawn[exact].sum()), int(drawn.sum()))
 
 
+CONTAINER_RATES = (0.1, 0.05, 0.01, 0.005)
+"""Shares of benign containers alarmed at which detectors are compared; the field states its results
+between 0.2 and 6 %: Jaccard et al. 2016, arXiv 1606.08078 and 1609.02805."""
 _ALL = len(IOU_LIMITS)
 METRICS: dict[str, Metric] = {
+    **{
+        f"{name}_at_{p_fa * 100:g}_percent_of_containers": Metric(
+            partial(compute, p_fa=p_fa),
+            f"{words} with {p_fa * 100:g} % of benign containers alarmed",
+            "threat",
+            least_containers=round(1 / p_fa),
+        )
+        for name, compute, words in (
+            ("container_p_d", _container_p_d_at_p_fa, "container P_d"),
+            ("inside_p_d", _inside_p_d_at_p_fa, "P_d of threats in containers"),
+        )
+        for p_fa in CONTAINER_RATES
+    },
+    "container_p_d_at_look": Metric(
+        _container_p_d, "container P_d at the look thresholds of the card", "threat"
+    ),
+    "container_p_fa_at_look": Metric(
+        _container_p_fa, "share of benign containers alarmed at look", "threat", 0.0
+    ),
     "p_d_at_look": Metric(_look_p_d, "P_d at the look thresholds of the card", "threat"),
     "scan_p_d_at_look": Metric(
         _look_scan_p_d, "scan P_d at the look thresholds", "threat", scans_are_trials=True
@@ -336,6 +392,13 @@ def _structure_table(scans: Sequence[JudgedScan], threshold: float) -> Structure
 
 def _note(metric: Metric, evidence: Evidence, interval: Interval | None) -> str:
     scans, benign = len(evidence.scans), int(evidence.threats.benign.sum())
+    harmless = int(evidence.containers.benign.sum())
+    if harmless < metric.least_containers:
+        least = f"{100 / harmless:.2g} %" if harmless else "no rate"
+        return (
+            f"{harmless} benign containers can show {least} at the least: "
+            "measured without any alarm"
+        )
     if scans < metric.least_scans:
         return f"{scans} scans are too few for this rate: measured without any false alarm"
     if benign < metric.least_benign:

@@ -6,24 +6,31 @@ content security policy lets nothing be loaded from anywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from html import escape
-from importlib.resources import files
 from typing import get_args
 
 from nii import taxonomy
 from nii.evaluate import curves
 from nii.evaluate.average_precision import RECALLS
+from nii.evaluate.compare import Comparison, Difference
+from nii.evaluate.container_page import container_curves, container_sections, pixel_note
 from nii.evaluate.drawing import Axes, Line, chart
+from nii.evaluate.elements import decade_range, limits, number, section, share, table, whole_page
 from nii.evaluate.examples import Example, Gallery, Kind
-from nii.evaluate.intervals import Interval, Proportion
 from nii.evaluate.metrics import METRICS, Estimate, Evidence, Group
 from nii.evaluate.summary import EvaluationResult
 
 _NAMES: dict[Group, str] = {"threat": "Threats", "structure": "Containers and vehicles"}
 _KINDS: dict[Kind, str] = {"miss": "Worst misses", "false alarm": "Worst false alarms"}
 _CURVE_COLOUR = (11, 92, 142)
-_TILES = ("p_d_at_look", "p_fa_at_look", "p_d_at_0.1_fa_per_scan", "structure_ap50")
+_TILES = (
+    "container_p_d_at_1_percent_of_containers",
+    "inside_p_d_at_5_percent_of_containers",
+    "container_p_fa_at_look",
+    "structure_ap50",
+)
+_TILES_OF_SCANS = ("p_d_at_look", "p_fa_at_look", "p_d_at_0.1_fa_per_scan", "structure_ap50")
+"""Where no container is labelled."""
 _DEFINITIONS = (
     (
         "Threat found",
@@ -38,6 +45,14 @@ _DEFINITIONS = (
         "Share of threats found; share of scans with threats in which at least one is found.",
     ),
     ("P_fa", "Share of benign scans (without any threat) in which there is at least one alarm."),
+    (
+        "Containers",
+        (
+            "Each labelled container is one case. A threat belongs to the container its middle "
+            "lies in; an alarm counts where its middle lies inside. Container P_d: share of the "
+            "containers with threats in which one is found. Benign containers give the rate."
+        ),
+    ),
     (
         "P_d at a rate",
         (
@@ -64,38 +79,57 @@ _DEFINITIONS = (
 
 def page(result: EvaluationResult, evidence: Evidence, gallery: Gallery) -> str:
     """Return the whole page."""
-    style = files("nii.evaluate").joinpath("page.css").read_text("utf-8")
     body = [
         _head(result),
         _tiles(result),
         *(_numbers(result, group) for group in get_args(Group)),
         _curves(evidence),
         _classes(result),
+        container_sections(result.containers),
         _strata(result),
+        pixel_note(result.pixels),
         _load(result),
         *(_examples(gallery, kind, group) for group in get_args(Group) for kind in _KINDS),
         _failures(result),
         _definitions(),
         _origin(result),
     ]
+    return whole_page(f"Evaluation of {result.model}", body)
+
+
+def comparison_page(comparison: Comparison) -> str:
+    """Return the page that compares two models."""
+    names = [escape(side[0]) for side in (comparison.first, comparison.second)]
+    head = ("", *(side[0] for side in (comparison.first, comparison.second)), "difference", "95 %")
+    body = [
+        (
+            f"<header><h1>{names[0]} against {names[1]}</h1><p>{comparison.scans} scans of "
+            f"{escape(comparison.data)}, the same for both. "
+            f'<a href="index.html">Report of {names[0]}</a>, '
+            f'<a href="against/index.html">report of {names[1]}</a>.</p>'
+            '<p class="quiet">Paired bootstrap over scans: each resample draws the same scans for '
+            "both. Coloured where the interval of the difference does not hold zero; with many "
+            "rows one in twenty is so by chance.</p></header>"
+        ),
+        section(
+            "All figures", table((*head, ""), [_row(row) for row in comparison.metrics.values()])
+        ),
+        section(
+            "P_d of threats in containers, part by part",
+            table((*head, ""), [_row(row) for row in comparison.strata]),
+        ),
+    ]
+    return whole_page(f"{comparison.first[0]} against {comparison.second[0]}", body)
+
+
+def _row(row: Difference) -> str:
+    kind = row.verdict if row.verdict != "not decided" else "plain"
+    interval = f"{row.interval.low:+.3f} to {row.interval.high:+.3f}" if row.interval else ""
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "img-src data:; style-src 'unsafe-inline'\">\n"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Evaluation of {escape(result.model)}</title>\n<style>\n{style}</style>\n"
-        f"</head>\n<body>\n<main>\n{chr(10).join(body)}\n</main>\n</body>\n</html>\n"
+        f'<td>{escape(row.label)}</td><td class="plain">{row.first:.3f}</td>'
+        f'<td class="plain">{row.second:.3f}</td><td class="{kind}">{row.difference:+.3f}</td>'
+        f'<td class="plain">{interval}</td><td class="{kind}">{row.verdict}</td>'
     )
-
-
-def number(value: float | None) -> str:
-    """Return a number with three digits after the point, or a dash where there is none."""
-    return "–" if value is None else f"{value:.3f}"
-
-
-def limits(interval: Interval | None) -> str:
-    """Return an interval in words: ``0.812 to 0.934``."""
-    return f"{interval.low:.3f} to {interval.high:.3f}" if interval else ""
 
 
 def _head(result: EvaluationResult) -> str:
@@ -116,7 +150,8 @@ def _head(result: EvaluationResult) -> str:
 
 
 def _tiles(result: EvaluationResult) -> str:
-    shown = [result.estimates[name] for name in _TILES]
+    names = _TILES_OF_SCANS if result.containers is None else _TILES
+    shown = [result.estimates[name] for name in names]
     tiles = [
         f'<section class="card tile"><small>{escape(row.label)}</small>'
         f"<strong>{number(row.value)}</strong>"
@@ -131,10 +166,10 @@ def _numbers(result: EvaluationResult, group: Group) -> str:
     rows = [result.estimates[name] for name, metric in METRICS.items() if metric.group == group]
     if all(row.value is None for row in rows):
         notes = sorted({row.note for row in rows})
-        return _section(_NAMES[group], f'<p class="quiet">{escape("; ".join(notes))}</p>')
-    return _section(
+        return section(_NAMES[group], f'<p class="quiet">{escape("; ".join(notes))}</p>')
+    return section(
         _NAMES[group],
-        _table(("metric", "value", "95 % interval", "count", ""), [_estimate(row) for row in rows]),
+        table(("metric", "value", "95 % interval", "count", ""), [_estimate(row) for row in rows]),
     )
 
 
@@ -152,15 +187,16 @@ def _curves(evidence: Evidence) -> str:
     figures = []
     free = curves.froc(evidence.threats)
     if len(free.x):
-        axes = Axes("false alarms per scan", "P_d", *_range(free.x, 1.0), logarithmic=True)
+        axes = Axes("false alarms per scan", "P_d", *decade_range(free.x, 1.0), logarithmic=True)
         lines = [Line("all threats", _CURVE_COLOUR, free.x, free.p_d, steps=True)]
         figures.append(("Free response (FROC)", chart(axes, lines)))
     per_scan = curves.p_d_against_p_fa(evidence.threats)
     if len(per_scan.x):
-        low, _ = _range(per_scan.x, 1.0)
+        low, _ = decade_range(per_scan.x, 1.0)
         axes = Axes("P_fa (share of benign scans alarmed)", "P_d", low, 1.0, logarithmic=True)
         lines = [Line("all threats", _CURVE_COLOUR, per_scan.x, per_scan.p_d, steps=True)]
         figures.append(("P_d against P_fa", chart(axes, lines)))
+    figures += container_curves(evidence)
     for group in get_args(Group):
         lines = [
             Line(f"{kind.name} (AP50 {number(found.ap50)})", kind.colour, RECALLS, found.precision)
@@ -174,19 +210,7 @@ def _curves(evidence: Evidence) -> str:
         f'<figure class="card"><h3>{escape(title)}</h3>{picture}</figure>'
         for title, picture in figures
     ]
-    return _section("Curves", f'<div class="charts">{"".join(cards)}</div>', plain=True)
-
-
-def _range(x: Iterable[float], least_high: float) -> tuple[float, float]:
-    """Return whole powers of ten around the positive values, at least three decades."""
-    positive = [float(value) for value in x if value > 0]
-    high = least_high
-    while positive and high < max(positive):
-        high *= 10
-    low = high / 1000
-    while positive and low > min(positive):
-        low /= 10
-    return low, high
+    return section("Curves", f'<div class="charts">{"".join(cards)}</div>', plain=True)
 
 
 def _classes(result: EvaluationResult) -> str:
@@ -199,7 +223,7 @@ def _classes(result: EvaluationResult) -> str:
         f'<td class="plain">{limits(row.map50_95.interval)}</td>'
         for row in result.classes
     ]
-    return _section("Average precision by class", _table(head, rows))
+    return section("Average precision by class", table(head, rows))
 
 
 def _strata(result: EvaluationResult) -> str:
@@ -208,15 +232,15 @@ def _strata(result: EvaluationResult) -> str:
     head = ("stratum", "P_d at look", "95 %", "count", "P_d at 0.1 FA/scan", "95 %", "count")
     rows = [
         f"<td>{escape(row.name)}</td>"
-        + _share(row.at_look, row.at_look_interval)
-        + _share(row.at_rate, row.at_rate_interval)
+        + share(row.at_look, row.at_look_interval)
+        + share(row.at_rate, row.at_rate_interval)
         for row in result.strata
     ]
     note = (
         '<p class="quiet">Thresholds are those of the whole set. Areal density behind is what the '
         "beam passes beside the threat itself. The intervals take threats as independent.</p>"
     )
-    return _section("Threats found by class and by what lies behind", note + _table(head, rows))
+    return section("Threats found by class and by what lies behind", note + table(head, rows))
 
 
 def _load(result: EvaluationResult) -> str:
@@ -225,7 +249,7 @@ def _load(result: EvaluationResult) -> str:
     head = ("labelled as", "called rightly", "95 %", "count", "not found")
     rows = [
         f"<td>{escape(row.state)}</td>"
-        + _share(row.right, row.interval)
+        + share(row.right, row.interval)
         + f'<td class="plain">{row.not_found}</td>'
         for row in result.load.rows
     ]
@@ -233,14 +257,7 @@ def _load(result: EvaluationResult) -> str:
         '<p class="quiet">Of the containers that were found; what is not empty is loaded. Balanced '
         f"accuracy: {number(result.load.balanced_accuracy)}.</p>"
     )
-    return _section("Empty or loaded", note + _table(head, rows))
-
-
-def _share(counted: Proportion, interval: Interval | None) -> str:
-    return (
-        f'<td class="number">{number(counted.value)}</td><td class="plain">{limits(interval)}</td>'
-        f'<td class="plain">{counted.successes} of {counted.trials}</td>'
-    )
+    return section("Empty or loaded", note + table(head, rows))
 
 
 def _examples(gallery: Gallery, kind: Kind, group: Group) -> str:
@@ -253,7 +270,7 @@ def _examples(gallery: Gallery, kind: Kind, group: Group) -> str:
         "card. The thicker outline is the case itself. Select a picture to enlarge it.</p>"
     )
     pictures = "".join(_figure(example) for example in examples)
-    return _section(title, f'{note}<div class="gallery">{pictures}</div>', plain=True)
+    return section(title, f'{note}<div class="gallery">{pictures}</div>', plain=True)
 
 
 def _figure(example: Example) -> str:
@@ -274,12 +291,12 @@ def _failures(result: EvaluationResult) -> str:
     if not result.failures:
         return ""
     rows = [f"<td>{escape(row.scan)}</td><td>{escape(row.reason)}</td>" for row in result.failures]
-    return _section("Scans that could not be evaluated", _table(("scan", "reason"), rows))
+    return section("Scans that could not be evaluated", table(("scan", "reason"), rows))
 
 
 def _definitions() -> str:
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in _DEFINITIONS)
-    return _section("How it was counted", f'<dl class="facts">{rows}</dl>')
+    return section("How it was counted", f'<dl class="facts">{rows}</dl>')
 
 
 def _origin(result: EvaluationResult) -> str:
@@ -289,15 +306,4 @@ def _origin(result: EvaluationResult) -> str:
         *((str(name), str(value)) for name, value in result.settings.items()),
     )
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
-    return _section("Made from", f'<dl class="facts">{rows}</dl>')
-
-
-def _table(head: Sequence[str], rows: Sequence[str]) -> str:
-    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<div class="wide"><table><tr>{titles}</tr>{body}</table></div>'
-
-
-def _section(title: str, content: str, *, plain: bool = False) -> str:
-    inner = content if plain else f'<section class="card">{content}</section>'
-    return f"<h2>{escape(title)}</h2>\n{inner}"
+    return section("Made from", f'<dl class="facts">{rows}</dl>')

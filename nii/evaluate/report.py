@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -29,11 +29,13 @@ from nii.config import to_dict
 from nii.detections import Detections
 from nii.errors import ConfigError, ScanFormatError
 from nii.evaluate import summary
+from nii.evaluate.compare import Comparison, metric_differences, stratum_differences
 from nii.evaluate.examples import Gallery
 from nii.evaluate.load import LoadCall, load_calls, load_table
-from nii.evaluate.match import JudgedScan, Truth, judge
+from nii.evaluate.match import JudgedScan, Truth, judge, threat_rows
 from nii.evaluate.metrics import METRICS, Evidence
-from nii.evaluate.page import page
+from nii.evaluate.page import comparison_page, page
+from nii.evaluate.pixels import PixelTally, painted, polygon_mask
 from nii.evaluate.summary import EvaluationResult, Failure
 from nii.evaluate.truth_set import TruthSet, read_truth
 from nii.formats.files import save
@@ -41,13 +43,17 @@ from nii.infer.detect import Detector
 from nii.infer.overlay import render_grey
 from nii.infer.runtime import ProviderSettings
 from nii.inspection import ModelFacts, ProviderFacts
-from nii.scan import Scan
+from nii.scan import Grey, Scan
 
-__all__ = ["METRICS", "EvaluationResult", "evaluate"]
+__all__ = ["METRICS", "EvaluationResult", "evaluate", "evaluate_pair"]
 
 METRICS_FILE = "metrics.json"
 DETECTIONS_FILE = "detections.json"
 PAGE_FILE = "index.html"
+COMPARISON_FILE = "comparison.json"
+COMPARISON_PAGE_FILE = "comparison.html"
+AGAINST_FOLDER = "against"
+"""Folder for the report of the second model, within that of the first."""
 
 
 @runtime_checkable
@@ -79,6 +85,7 @@ class _Tally:
     found: list[dict[str, Any]]
     loads: list[LoadCall]
     failures: list[Failure]
+    pixels: PixelTally
 
 
 def evaluate(
@@ -114,7 +121,66 @@ def evaluate(
         raise ConfigError(
             "limit", found=str(limit), expected="1 or more", remedy="Leave it out for all scans."
         )
+    return _measure(bundle, read_truth(data, images), out, limit, on_progress)[0]
+
+
+def evaluate_pair(
+    bundle: Path,
+    against: Path,
+    data: Path,
+    out: Path,
+    *,
+    images: Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Comparison:
+    """Measure two models on the same labelled set and compare them scan by scan.
+
+    The folder gets the report of the first model, that of the second in ``against``, and
+    ``comparison.json`` and ``comparison.html``.
+
+    Args:
+        bundle: folder of the first model.
+        against: folder of the second.
+        data: COCO file, or a folder that holds exactly one.
+        out: folder for the results; made if it is not there.
+        images: folder that the image names start from.
+        on_progress: is told after each scan how many are done, and how many there are.
+
+    Raises:
+        AnnotationError: the truth is missing, ambiguous or contradicts itself.
+        BundleError: a bundle is incomplete or altered.
+        ProviderError: the requested hardware cannot be used.
+        ScanFormatError: not one of the scans can be read.
+    """
     truth = read_truth(data, images)
+    result, first = _measure(bundle, truth, out, None, on_progress)
+    other, second = _measure(against, truth, out / AGAINST_FOLDER, None, on_progress)
+    seed, repeats = summary.SEED, summary.REPEATS
+    comparison = Comparison(
+        first=(result.model, result.bundle_sha256),
+        second=(other.model, other.bundle_sha256),
+        data=truth.path.name,
+        data_sha256=truth.sha256,
+        scans=len(first.scans),
+        failures=len(result.failures),
+        metrics=metric_differences(first, second, seed, repeats),
+        strata=stratum_differences(first, second, seed, repeats),
+        settings={"bootstrap seed": seed, "bootstrap repeats": repeats},
+    )
+    text = json.dumps(comparison.to_json(), indent=1, allow_nan=False, ensure_ascii=False)
+    save(out / COMPARISON_FILE, (text + "\n").encode())
+    save(out / COMPARISON_PAGE_FILE, comparison_page(comparison).encode())
+    return comparison
+
+
+def _measure(
+    bundle: Path,
+    truth: TruthSet,
+    out: Path,
+    limit: int | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> tuple[EvaluationResult, Evidence]:
+    """Measure one model and write its three files."""
     detector: Finds = Detector.open(bundle, settings=ProviderSettings())
     tally = _run(detector, truth, limit, on_progress)
     evidence = Evidence.of(tally.judged, truth.class_ids, detector.card.thresholds)
@@ -124,7 +190,7 @@ def evaluate(
     save(out / PAGE_FILE, page(result, evidence, tally.gallery).encode())
     text = json.dumps(result.to_json(), indent=1, allow_nan=False, ensure_ascii=False)
     save(out / METRICS_FILE, (text + "\n").encode())
-    return result
+    return result, evidence
 
 
 def _run(
@@ -134,7 +200,7 @@ def _run(
     on_progress: Callable[[int, int], None] | None,
 ) -> _Tally:
     """Look at one scan after the other; no scan outlives its turn."""
-    tally = _Tally(Gallery(), [], [], [], [])
+    tally = _Tally(Gallery(), [], [], [], [], PixelTally())
     chosen = list(zip(truth.images, truth.image_ids, strict=True))[:limit]
     for done, (image, image_id) in enumerate(chosen, start=1):
         try:
@@ -163,12 +229,27 @@ def _judge(
 ) -> None:
     image, image_id, scan = labelled
     found, _ = detector.detect(scan)
-    objects = Truth(image.truth, image.behind_g_per_cm2)
-    judged = judge(truth.name_of(image), found, objects, truth.class_ids)
+    objects = Truth(image.truth, image.behind_g_per_cm2, image.load_states)
+    judged = replace(
+        judge(truth.name_of(image), found, objects, truth.class_ids),
+        scanner=_scanner(scan),
+        pitch_mm=scan.pixel_pitch_mm,
+    )
     tally.judged.append(judged)
     tally.found += coco_rows(judged.detections, image_id, truth.category_ids)
     tally.loads += load_calls(image, found, scan, detector.card)
+    if truth.threat_polygons:
+        shapes = truth.threat_polygons.get(image_id, ())
+        masks = [polygon_mask(rings, scan.height, scan.width) for rings in shapes]
+        threats = judged.detections.select(threat_rows(judged.detections.class_ids))
+        tally.pixels.add(painted(threats, scan.height, scan.width), masks)
     tally.gallery.offer(judged, detector.card.thresholds, lambda: render_grey(scan))
+
+
+def _scanner(scan: Scan) -> str:
+    """Return the name of the machine, and whether the picture was made for the eye."""
+    kind = ("display picture",) if scan.grey is Grey.DISPLAY else ()
+    return ", ".join((*((scan.scanner,) if scan.scanner else ()), *kind))
 
 
 def coco_rows(
@@ -215,6 +296,10 @@ def _result(
         estimates=summary.estimates(evidence, summary.SEED, summary.REPEATS),
         classes=summary.class_rows(evidence, summary.SEED, summary.REPEATS),
         strata=summary.stratum_rows(evidence),
+        containers=summary.container_result(
+            evidence, card.thresholds.look, summary.SEED, summary.REPEATS
+        ),
+        pixels=summary.pixel_result(tally.pixels),
         load=load_table(tally.loads),
         failures=tuple(failures),
         warnings=_warnings(card, truth, evidence, len(failures)),

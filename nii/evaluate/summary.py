@@ -14,7 +14,11 @@ import numpy as np
 
 from nii import taxonomy
 from nii.config import to_dict
-from nii.evaluate import curves
+from nii.evaluate import alarms, curves, detectability, guarantee, pixels, strata
+from nii.evaluate.alarms import Reliability, Worth
+from nii.evaluate.containers import NOT_STATED
+from nii.evaluate.detectability import DetectabilityMap
+from nii.evaluate.guarantee import GuaranteeConfig, Promise
 from nii.evaluate.intervals import Interval, Proportion, clopper_pearson
 from nii.evaluate.load import LoadTable
 from nii.evaluate.match import IOU_LIMITS
@@ -27,6 +31,8 @@ from nii.evaluate.metrics import (
     class_ap,
     estimate,
 )
+from nii.evaluate.pixels import PixelTally
+from nii.evaluate.strata import StratumResult
 
 SCHEMA_VERSION = 1
 SEED = 0
@@ -70,6 +76,44 @@ class StratumRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerResult:
+    """Say what was found with containers as cases.
+
+    Attributes:
+        containers: labelled containers.
+        benign: those without any threat.
+        threats: threats in containers.
+        least_share: smallest false-alarm rate that so many benign containers can show; None without
+            any.
+        strata: P_d and AP50 by class, areal density, size, scanner and load.
+        worth: what alarms are worth at stated prevalences and budgets.
+        reliability: by scanner, and of all together under ``all``: how honest the scores are.
+        promises: what the set proves about the look thresholds of the card.
+        detectability: smallest size found behind each load; None where no load is labelled.
+    """
+
+    containers: int
+    benign: int
+    threats: int
+    least_share: float | None
+    strata: tuple[StratumResult, ...]
+    worth: tuple[Worth, ...]
+    reliability: Mapping[str, Reliability]
+    promises: tuple[Promise, ...]
+    detectability: DetectabilityMap | None
+
+
+@dataclass(frozen=True, slots=True)
+class PixelResult:
+    """Hold the pixel figures of the threats, or why there are none."""
+
+    auroc: float | None
+    aupro: float | None
+    regions: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationResult:
     """Hold the outcome of one evaluation.
 
@@ -83,6 +127,8 @@ class EvaluationResult:
         estimates: by the names of `METRICS`.
         classes: average precision by class.
         strata: P_d by class and by areal density behind.
+        containers: what was found with containers as cases; None where none is labelled.
+        pixels: pixel figures of the threats.
         load: which load states were called rightly; None where none is labelled or learnt.
         failures: scans that could not be read.
         warnings: what the reader should know before the numbers.
@@ -99,6 +145,8 @@ class EvaluationResult:
     estimates: Mapping[str, Estimate]
     classes: tuple[ClassRow, ...]
     strata: tuple[StratumRow, ...]
+    containers: ContainerResult | None = None
+    pixels: PixelResult | None = None
     load: LoadTable | None = None
     failures: tuple[Failure, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -141,6 +189,60 @@ def stratum_rows(evidence: Evidence) -> tuple[StratumRow, ...]:
         rate = curves.p_d_of(table, members, bar)
         rows.append(StratumRow(name, look, _exact(look), rate, _exact(rate)))
     return tuple(rows)
+
+
+def container_result(
+    evidence: Evidence, look: Mapping[str, float], seed: int = SEED, repeats: int = REPEATS
+) -> ContainerResult | None:
+    """Measure everything that is about containers; None where there is none.
+
+    Args:
+        evidence: what metrics are counted from.
+        look: thresholds by class name, fixed before this set was seen.
+        seed: of the resampling.
+        repeats: number of resamples.
+    """
+    cases = evidence.containers
+    if not len(cases) or not evidence.ids_of("threat"):
+        return None
+    streams = np.random.default_rng([seed, 3]).spawn(3)
+    return ContainerResult(
+        containers=len(cases),
+        benign=int(cases.benign.sum()),
+        threats=len(cases.side_px),
+        least_share=cases.least_share(),
+        strata=strata.stratum_results(evidence, streams[0], repeats),
+        worth=alarms.worth_of(cases, len(evidence.scans), streams[1], repeats),
+        reliability=_reliability(evidence, streams[2], repeats),
+        promises=guarantee.proven(cases, look, GuaranteeConfig()),
+        detectability=detectability.detectability(cases, look),
+    )
+
+
+def pixel_result(tally: PixelTally) -> PixelResult:
+    """Return the pixel figures of the threats that have masks."""
+    if not tally.regions:
+        return PixelResult(None, None, 0, "not applicable: no threat of this set has a mask")
+    note = "score of a pixel: that of the best threat box over it, 0 where there is none"
+    return PixelResult(pixels.pixel_auroc(tally), pixels.aupro(tally), len(tally.regions), note)
+
+
+def _reliability(
+    evidence: Evidence, rng: np.random.Generator, repeats: int
+) -> dict[str, Reliability]:
+    score, right, where = alarms.judged_scores(evidence.scans)
+    scanners = np.asarray([scan.scanner or NOT_STATED for scan in evidence.scans], np.str_)
+    names = sorted(set(scanners.tolist()))
+    groups = {"all": np.ones(len(score), np.bool_)}
+    if len(names) > 1:
+        groups |= {name: scanners[where] == name for name in names}
+    rows = {
+        name: alarms.reliability(
+            evidence.threats, (score[members], right[members]), where[members], rng, repeats
+        )
+        for name, members in groups.items()
+    }
+    return {name: row for name, row in rows.items() if row is not None}
 
 
 def counts_of(evidence: Evidence, failures: int) -> dict[str, int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nii import taxonomy
 from nii.annotations.coco import CocoImage, read_coco
@@ -15,6 +16,8 @@ from nii.provenance import sha256_of_file
 FILE_NAMES = ("annotations.json", "train.json", "val.json")
 """Names by which a truth file is found in a folder."""
 _IMAGE_FOLDER = "images"
+Polygons = tuple[tuple[float, ...], ...]
+"""Rings around one object, each x, y, x, y, … in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class TruthSet:
         image_ids: ids of the images in the file, in the same order.
         category_ids: ids of the categories in the file by taxonomy row; only these classes have
             labels, so only these are judged.
+        threat_polygons: by image id: outlines of each threat that has any, as lists of
+            x, y, x, y, … in pixels; empty where no threat of the file has one.
     """
 
     path: Path
@@ -37,6 +42,7 @@ class TruthSet:
     images: tuple[CocoImage, ...]
     image_ids: tuple[int, ...]
     category_ids: Mapping[int, int]
+    threat_polygons: Mapping[int, tuple[Polygons, ...]] = field(default_factory=dict)
 
     @property
     def class_ids(self) -> tuple[int, ...]:
@@ -68,15 +74,17 @@ def read_truth(data: Path, images: Path | None = None) -> TruthSet:
         )
     # read_coco has checked the file, but keeps neither its categories nor its image ids.
     raw = json.loads(path.read_text("utf-8"))
+    category_ids = {
+        taxonomy.by_name(row["name"]).class_id: int(row["id"]) for row in raw["categories"]
+    }
     return TruthSet(
         path=path,
         image_root=root,
         sha256=sha256_of_file(path),
         images=coco.images,
         image_ids=tuple(int(row["id"]) for row in raw["images"]),
-        category_ids={
-            taxonomy.by_name(row["name"]).class_id: int(row["id"]) for row in raw["categories"]
-        },
+        category_ids=category_ids,
+        threat_polygons=_polygons(raw["annotations"], category_ids),
     )
 
 
@@ -98,6 +106,21 @@ def find_truth(data: Path) -> Path:
         expected=f"a COCO file, or a folder with one of {', '.join(FILE_NAMES)}",
         remedy=f"Name one of them: {found[0]}" if found else "Check the path.",
     )
+
+
+def _polygons(
+    annotations: Sequence[Mapping[str, Any]], category_ids: Mapping[int, int]
+) -> dict[int, tuple[Polygons, ...]]:
+    """Return the outlines of threats; masks in other forms than polygons are not read."""
+    kinds = [row.class_id for row in taxonomy.in_group("threat")]
+    threats = {category_ids[kind] for kind in kinds if kind in category_ids}
+    found: dict[int, list[Polygons]] = {}
+    for row in annotations:
+        rings = row.get("segmentation")
+        if row["category_id"] in threats and isinstance(rings, list) and rings:
+            shapes = tuple(tuple(float(value) for value in ring) for ring in rings)
+            found.setdefault(int(row["image_id"]), []).append(shapes)
+    return {image: tuple(shapes) for image, shapes in found.items()}
 
 
 def _image_root(path: Path) -> Path:

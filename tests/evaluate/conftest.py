@@ -11,6 +11,9 @@ import pytest
 from nii import taxonomy
 from nii.bundle import Thresholds
 from nii.detections import Detections
+from nii.evaluate import curves
+from nii.evaluate.containers import NOT_STATED, ContainerTable
+from nii.evaluate.curves import ThreatTable
 from nii.evaluate.match import JudgedScan, Truth, judge
 from nii.evaluate.metrics import Evidence
 
@@ -38,16 +41,29 @@ def shaken(rng: np.random.Generator, truth: Detections, alarms: int) -> Detectio
     return replace(found, scores=rng.random(len(found)).astype(np.float32))
 
 
+def halves(rng: np.random.Generator) -> Detections:
+    """Return the left half of a picture as a container, the right half, or both."""
+    half = SIDE // 2
+    boxes = np.asarray([[0, 0, half, SIDE], [half, 0, SIDE, SIDE]], np.float32)
+    chosen = boxes[list(((0,), (1,), (0, 1))[rng.integers(3)])]
+    kind = taxonomy.by_name("container").class_id
+    count = len(chosen)
+    return Detections(chosen, np.ones(count, np.float32), np.full(count, kind, np.int64))
+
+
 def judged_scans(seed: int, count: int = 30) -> tuple[JudgedScan, ...]:
     """Return scans of a middling detector; about a third carry no threat."""
     rng = np.random.default_rng(seed)
     scans = []
     for index in range(count):
         ids = ALL_IDS if rng.random() < 0.67 else ALL_IDS[:2]
-        truth = objects(rng, int(rng.integers(0, 5)), ids)
+        truth = Detections.join(objects(rng, int(rng.integers(0, 5)), ids), halves(rng))
         found = shaken(rng, truth, int(rng.integers(0, 4)))
         behind = rng.uniform(0, 150, len(truth)).astype(np.float32)
-        scans.append(judge(f"{index:03d}.png", found, Truth(truth, behind), ALL_IDS))
+        kinds = truth.class_ids == taxonomy.by_name("container").class_id
+        load = tuple(("full" if index % 3 else "empty") if kind else None for kind in kinds)
+        judged = judge(f"{index:03d}.png", found, Truth(truth, behind, load), ALL_IDS)
+        scans.append(replace(judged, scanner=f"machine {index % 2}", pitch_mm=(5.0, 4.0)))
     return tuple(scans)
 
 
@@ -56,7 +72,11 @@ def with_detections(
 ) -> tuple[JudgedScan, ...]:
     """Return the same scans and truth with other detections."""
     return tuple(
-        judge(scan.name, other, scan.truth, ALL_IDS)
+        replace(
+            judge(scan.name, other, scan.truth, ALL_IDS),
+            scanner=scan.scanner,
+            pitch_mm=scan.pitch_mm,
+        )
         for scan, other in zip(scans, found, strict=True)
     )
 
@@ -132,3 +152,42 @@ def containers_only(scans: tuple[JudgedScan, ...]) -> Evidence:
     row = taxonomy.by_name("container").class_id
     only = [judge(scan.name, scan.detections, scan.truth, (row,)) for scan in scans]
     return Evidence.of(only, (row,), Thresholds({}, {}))
+
+
+def cases_of(
+    scores: dict[str, list[float]], benign: list[float], behind: float = 10.0, *, scans: int = 10**6
+) -> ContainerTable:
+    """Return containers: one threat in each with its score, and benign ones with theirs."""
+    found = np.asarray([score for rows in scores.values() for score in rows])
+    kinds = [taxonomy.by_name(name).class_id for name, rows in scores.items() for _ in rows]
+    count, harmless = len(found), len(benign)
+    top = np.concatenate([found, np.asarray(benign, np.float64)])
+    table = ThreatTable(
+        found_score=found.astype(np.float64),
+        threat_scan=np.arange(count),
+        threat_class=np.asarray(kinds, np.int64),
+        behind_g_per_cm2=np.full(count, behind),
+        alarm_score=np.sort(np.asarray(benign, np.float64))[::-1],
+        alarm_scan=np.arange(harmless),
+        top_score=top,
+        benign=np.arange(count + harmless) >= count,
+    )
+    by_class = np.full((count + harmless, len(THREATS)), curves.NEVER)
+    by_class[count:, 0] = benign
+    return ContainerTable(
+        table=table,
+        scan=np.arange(count + harmless) % scans,
+        load=(NOT_STATED,) * (count + harmless),
+        scanner=(NOT_STATED,) * (count + harmless),
+        truth_row=np.zeros(count, np.int64),
+        side_px=np.full(count, 20.0),
+        side_cm=np.full(count, 10.0),
+        own_score=found.astype(np.float64),
+        top_by_class=by_class,
+    )
+
+
+@pytest.fixture(scope="session")
+def make_cases() -> Callable[..., ContainerTable]:
+    """Return how containers with one threat each, and benign ones, are made of scores."""
+    return cases_of

@@ -64,6 +64,15 @@ def test_names_cannot_break_out(name: str) -> None:
     assert elements(name) == elements("plain")
 
 
+def test_quiet_lines_stand_in_no_legend() -> None:
+    """A quiet line is drawn like any other, and only the others are named."""
+    unit = np.asarray([0.0, 1.0])
+    lines = [Line("a", BLUE, unit, unit), Line("b", BLUE, unit, unit, quiet=True)]
+    text = chart(Axes("x", "y"), lines)
+    assert text.count('class="line"') == 2
+    assert text.count("<li>") == 1
+
+
 def test_is_well_formed_and_thinned() -> None:
     """A curve of many points becomes a short, well-formed element."""
     many = np.linspace(0, 1, 50_000)

@@ -45,7 +45,7 @@ def test_permuted_detector(name: str, permuted: Evidence) -> None:
     """Perfect detections of the wrong scans are far worse than perfect, and never undefined."""
     found = value_of(name, permuted)
     assert found is not None
-    assert abs(found - METRICS[name].best) > 0.3
+    assert abs(found - METRICS[name].best) > 0.25
 
 
 @EVERY
@@ -83,6 +83,7 @@ def test_no_truth_is_neither_zero_nor_one(name: str, without_truth: Evidence) ->
     """Without any object, only rates of false alarms and of scans can be counted."""
     found = estimate(METRICS[name], without_truth, np.random.default_rng(0), repeats=5)
     countable = METRICS[name].best == 0 or name == "structures_exact"
+    countable &= name != "container_p_fa_at_look"  # without containers there is none to alarm
     assert (found.value is not None) == countable
     assert countable or found.note
 

@@ -10,9 +10,12 @@ import pytest
 
 from nii.bundle import Thresholds
 from nii.evaluate import summary
+from nii.evaluate.compare import Comparison, metric_differences, stratum_differences
+from nii.evaluate.elements import limits, number
 from nii.evaluate.examples import Gallery
 from nii.evaluate.metrics import METRICS, Evidence
-from nii.evaluate.page import limits, number, page
+from nii.evaluate.page import comparison_page, page
+from nii.evaluate.pixels import PixelTally
 from nii.evaluate.summary import EvaluationResult, Failure
 
 EVIL = "\"><script>alert('x')</script>&amp;<img src=x onerror=y>"
@@ -55,6 +58,8 @@ def result_of(evidence: Evidence, text: str) -> EvaluationResult:
         estimates=summary.estimates(evidence, repeats=2),
         classes=summary.class_rows(evidence, repeats=2),
         strata=summary.stratum_rows(evidence),
+        containers=summary.container_result(evidence, LIMITS.look, repeats=2),
+        pixels=summary.pixel_result(PixelTally()),
         failures=(Failure(text, text),),
         warnings=(text,),
         settings={text: text},
@@ -89,10 +94,10 @@ def test_works_without_a_network(middling: Evidence) -> None:
 
 
 def test_every_metric_of_an_applicable_group_is_shown(middling: Evidence) -> None:
-    """The tables hold all metrics, three curves and one gallery of each kind and group."""
+    """The tables hold all metrics, eight pictures and one gallery of each kind and group."""
     text = page(result_of(middling, "a"), middling, gallery_of(middling, "a"))
     assert all(metric.label in text for metric in METRICS.values())
-    assert text.count("<svg") == 4
+    assert text.count("<svg") == 8
     assert text.count('class="gallery"') == 4
 
 
@@ -114,3 +119,18 @@ def test_what_is_not_defined_is_a_dash(value: float | None, text: str) -> None:
     """An undefined number is never shown as 0 or 1."""
     assert number(value) == text
     assert limits(None) == ""
+
+
+def test_comparisons_escape_their_names(middling: Evidence, perfect: Evidence) -> None:
+    """A comparison of hostile names has the elements of a harmless one, and links its reports."""
+    metrics = metric_differences(perfect, middling, 0, 3)
+    rows = stratum_differences(perfect, middling, 0, 3)
+    pages = [
+        read(
+            comparison_page(Comparison((name, ""), (name, ""), name, "", 30, 0, metrics, rows, {}))
+        )
+        for name in (EVIL, "a")
+    ]
+    assert pages[0].tags == pages[1].tags
+    assert "script" not in pages[0].tags
+    assert pages[0].addresses == ["index.html", "against/index.html"]

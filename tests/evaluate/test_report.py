@@ -17,7 +17,7 @@ from nii.detections import Detections
 from nii.errors import BundleError, ConfigError, ScanFormatError
 from nii.evaluate import report, summary
 from nii.evaluate.metrics import METRICS
-from nii.evaluate.report import evaluate
+from nii.evaluate.report import evaluate, evaluate_pair
 from nii.infer.runtime import ProviderSettings
 from nii.inspection import ModelFacts, ProviderFacts
 from nii.preprocess import PreprocessSpec
@@ -212,3 +212,48 @@ def test_an_altered_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
     (bundle / "model.onnx").write_bytes(b"another")
     with pytest.raises(BundleError, match="SHA-256"):
         evaluate(bundle, truth, tmp_path / "out")
+
+
+def test_two_models_are_compared_scan_by_scan(bundle: Path, tmp_path: Path) -> None:
+    """A model against itself: two reports, one comparison, and no difference anywhere."""
+    truth, out = write_set(tmp_path / "set"), tmp_path / "out"
+    found = evaluate_pair(bundle, bundle, truth, out)
+    assert found.scans == IMAGES
+    assert found.failures == 0
+    assert (out / report.AGAINST_FOLDER / report.PAGE_FILE).is_file()
+    assert json.loads((out / report.COMPARISON_FILE).read_text("utf-8")) == found.to_json()
+    assert "stand-in 1 against stand-in 1" in (out / report.COMPARISON_PAGE_FILE).read_text("utf-8")
+    assert found.metrics
+    assert {row.verdict for row in (*found.metrics.values(), *found.strata)} == {"not decided"}
+
+
+def test_masks_give_pixel_figures(bundle: Path, tmp_path: Path) -> None:
+    """Where threats have outlines, the painted boxes are held against them; else not applicable."""
+    truth = write_set(tmp_path / "set")
+    bare = evaluate(bundle, truth, tmp_path / "bare")
+    assert bare.pixels is not None
+    assert bare.pixels.auroc is None
+    assert "not applicable" in bare.pixels.note
+    data = json.loads(truth.read_text("utf-8"))
+    for row in data["annotations"]:
+        x, y, wide, high = row["bbox"]
+        x1, y1 = x + wide - 1, y + high - 1
+        row["segmentation"] = [[x, y, x1, y, x1, y1, x, y1]]
+    truth.write_text(json.dumps(data), "utf-8")
+    found = evaluate(bundle, truth, tmp_path / "out").pixels
+    assert found is not None
+    assert found.regions == IMAGES // 2
+    assert found.auroc == pytest.approx(1.0)
+    assert found.aupro == pytest.approx(1.0)
+
+
+def test_containers_are_reported(bundle: Path, tmp_path: Path) -> None:
+    """Benign containers, what they can show, strata and promises stand in the result."""
+    found = evaluate(bundle, write_set(tmp_path / "set"), tmp_path / "out").containers
+    assert found is not None
+    assert (found.containers, found.benign, found.threats) == (IMAGES, IMAGES // 2, IMAGES // 2)
+    assert found.least_share == pytest.approx(2 / IMAGES)
+    assert {row.kind for row in found.strata} >= {"class", "scanner", "size in pixels"}
+    assert found.promises
+    assert found.detectability is not None
+    assert found.detectability.unit == "px"
