@@ -65,6 +65,11 @@ def main(arguments: list[str]) -> int:
         print("not finished: call again to go on")
         return 3
 
+    pooled = refinement(pooled, options.refine_minutes)
+    if not taught(pooled, options.call_minutes):
+        print("not finished: call again to go on")
+        return 3
+
     network, _ = trained(pooled.folder)
     checked = validate(network, replace(pooled, validation_scans=pooled.validation.count))
     print("thresholds from", checked.thresholds.basis)
@@ -81,6 +86,23 @@ def main(arguments: list[str]) -> int:
         print("note:", line)
     print(f"{bundle.folder} ({bundle.card.version}), report in {options.folder / 'report'}")
     return 0
+
+
+def refinement(config: TrainConfig, minutes: float) -> TrainConfig:
+    """Return the settings of the second part: fewer crops, an overview of every scan.
+
+    In the first part threats need the time, and a fifth of the overviews is enough to begin with.
+    """
+    slower = replace(config.optimiser, learning_rate=config.optimiser.learning_rate / 2)
+    return replace(
+        config,
+        initial=config.folder / LAST,
+        train=replace(config.train, crops_per_scan=1, overview_share=1.0),
+        batch_scans=8,
+        optimiser=slower,
+        max_minutes=minutes,
+        out=config.folder.with_name("refined"),
+    )
 
 
 def learn_load(config: TrainConfig) -> LoadSpec:
@@ -143,6 +165,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--scans", type=int, help="scans to learn from; as configured")
     parser.add_argument("--validation-scans", type=int, help="and as many test scans")
     parser.add_argument("--minutes", type=float, help="training, all calls together")
+    parser.add_argument("--refine-minutes", type=float, default=15.0, help="second part; 15")
     parser.add_argument("--call-minutes", type=float, help="training in this call")
     parser.add_argument("--workers", type=int, default=2, help="processes that simulate")
     parser.add_argument("--folder", type=Path, default=Path("runs/release"), help="scans and run")

@@ -201,6 +201,9 @@ class TrainConfig:
     """Most scans in one validation."""
     checkpoint_every_minutes: float = 5.0
     """Longest time between two checkpoints."""
+    initial: Path | None = None
+    """Checkpoint whose averaged weights the network starts from; its classes and sizes are those
+    of this run. Without it weights are drawn."""
     out: Path | None = None
     """Folder of the run; ``runs/<name>`` where it is not given."""
 

@@ -14,6 +14,7 @@ import nii
 from nii.annotations.coco import CocoImage, read_coco
 from nii.config import to_dict
 from nii.provenance import Provenance, SourceFile, sha256_of_file
+from nii.train import checkpoint
 from nii.train.config import DataConfig, TrainConfig
 
 _GIT_SECONDS = 20
@@ -34,12 +35,30 @@ def training_provenance(config: TrainConfig) -> Provenance:
         sources=tuple(SourceFile(path.name, sha256_of_file(path)) for path in labels),
         steps=(
             *(f"{verb} {describe(data)}" for verb, data in parts),
-            f"weights from scratch, seed {config.seed}",
+            *_beginning(config),
             f"{versions}, NumPy {np.__version__}",
             f"code: {git_commit() or 'no git commit known'}",
         ),
-        settings=settings_without_places(config) | {"simulated": is_simulated(config.train)},
+        settings=settings_without_places(config) | {"simulated": _simulated(config)},
     )
+
+
+def _beginning(config: TrainConfig) -> tuple[str, ...]:
+    """Return where the first weights came from: drawn, or the whole story of an earlier run."""
+    if config.initial is None:
+        return (f"weights from scratch, seed {config.seed}",)
+    meta = checkpoint.load(config.initial).meta
+    earlier = Provenance.from_json(meta.provenance).steps
+    took = f"{meta.step} steps in {meta.elapsed_s / 60:.0f} minutes"
+    return (f"weights of an earlier run: {'; '.join((*earlier, took))}",)
+
+
+def _simulated(config: TrainConfig) -> bool:
+    """Return whether this run and the one that it starts from saw simulated scans alone."""
+    if config.initial is None:
+        return is_simulated(config.train)
+    earlier = Provenance.from_json(checkpoint.load(config.initial).meta.provenance)
+    return is_simulated(config.train) and bool(earlier.settings.get("simulated"))
 
 
 def describe(data: DataConfig) -> str:
@@ -71,6 +90,7 @@ def settings_without_places(config: TrainConfig) -> dict[str, Any]:
     """Return the settings as JSON types, with file names in place of paths."""
     settings: dict[str, Any] = to_dict(config)
     settings.pop("out")
+    settings.pop("initial")
     for part in ("train", "validation"):
         for key in ("annotations", "images"):
             place = settings[part][key]

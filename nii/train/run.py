@@ -46,6 +46,8 @@ class Run:
         self._config = config
         self._compute = compute
         network = build(config.model, len(config.threats), len(config.structures))
+        if config.initial is not None:
+            network.load_state_dict(checkpoint.load(config.initial).average)
         memory = torch.channels_last
         self.network = network.to(compute.device, memory_format=memory)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(requires_grad=False)
