@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,13 +29,14 @@ Key = tuple[str, tuple[tuple[str, str], ...]]
 class Metrics:
     """Count what happens; may be called from any thread."""
 
-    _values: Counter[Key] = field(default_factory=Counter)
+    _values: dict[Key, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, name: str, amount: float = 1, **labels: str) -> None:
+    def add(self, name: str, amount: float = 1.0, **labels: str) -> None:
         """Add to a counter."""
+        place = key(name, **labels)
         with self._lock:
-            self._values[key(name, **labels)] += amount  # type: ignore[assignment]
+            self._values[place] = self._values.get(place, 0.0) + amount
 
     def values(self) -> dict[Key, float]:
         """Return all counters."""

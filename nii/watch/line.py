@@ -207,8 +207,8 @@ class Line:
         queued = Counter(str(arrived.lane) for arrived in tuple(self._queue))
         for lane in self.lanes:
             name = str(lane.folder)
-            values[key("unfinished_scans", lane=name)] = lane.unfinished
-            values[key("waiting_scans", lane=name)] = queued[name]
+            values[key("unfinished_scans", lane=name)] = float(lane.unfinished)
+            values[key("waiting_scans", lane=name)] = float(queued[name])
         try:
             values |= self._journal_values()
         except OSError as error:
@@ -221,7 +221,7 @@ class Line:
         for name, count in self.journal.counts().items():
             kind, _, sink = name.partition(" ")
             labelled = key("waiting_results", sink=sink) if sink else None
-            values[labelled or key("journal_scans", state=kind)] = count
+            values[labelled or key("journal_scans", state=kind)] = float(count)
         return values
 
     def _look(self) -> None:
