@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -49,7 +50,7 @@ from nii.store import audit, inspections
 from nii.store.database import open_folder
 from nii.store.inspections import Query
 from nii.watch import run as watching
-from nii.watch.journal import Journal
+from nii.watch.journal import FILE, Journal
 from nii.watch.settings import LaneSettings, WatchSettings
 
 LANES = 4
@@ -234,7 +235,7 @@ class Plan:
     files: int = 500
     kills: int = 200
     seed: int = 0
-    longest_s: float = 0.3
+    longest_s: float = 1.0
 
 
 def kill_often(place: Path, starter: Starter, plan: Plan) -> Verdict:
@@ -248,6 +249,7 @@ def kill_often(place: Path, starter: Starter, plan: Plan) -> Verdict:
         for lane in settings.lanes:
             lane.mkdir(parents=True)
         process = starter.start(settings)
+        in_hand = 0
         for kill in range(plan.kills + 1):
             for n in (n for n, moment in enumerate(moments) if moment == kill):
                 suffix = (".png", ".tiff")[n // 2 % 2]
@@ -255,6 +257,7 @@ def kill_often(place: Path, starter: Starter, plan: Plan) -> Verdict:
             if kill < plan.kills:
                 time.sleep(rng.uniform(0, plan.longest_s))
                 end(process, signal.SIGKILL)
+                in_hand += _has_scans_in_hand(settings.state, place / "autopsy")
                 process = starter.start(settings)
         done_by_then = _count(settings.out)
         originals = _contents(settings.lanes)
@@ -264,8 +267,24 @@ def kill_often(place: Path, starter: Starter, plan: Plan) -> Verdict:
         process = starter.start(settings)  # a clean start takes away what kills left behind
         time.sleep(0.3)
         end(process, signal.SIGTERM)
-    numbers = {"seconds": time.monotonic() - start, "done between kills": done_by_then}
+    numbers = {
+        "seconds": round(time.monotonic() - start, 1),
+        "done between kills": done_by_then,
+        "kills with a scan in hand": in_hand,
+    }
     return _check(settings, received, originals, numbers)
+
+
+def _has_scans_in_hand(state: Path, copy: Path) -> bool:
+    """Tell whether a kill struck between the start and the end of a scan; looks at a copy."""
+    if not (state / FILE).exists():
+        return False
+    shutil.copytree(state, copy)
+    journal = Journal(copy)
+    suspects = journal.suspects()
+    journal.close()
+    shutil.rmtree(copy)
+    return bool(suspects)
 
 
 def _contents(lanes: tuple[Path, ...]) -> dict[Path, tuple[str, int]]:

@@ -63,6 +63,7 @@ class Alarms:
 
     Attributes:
         pace: how long to wait before a retry.
+        timer: clock in seconds that only rises.
     """
 
     def __init__(
@@ -80,13 +81,13 @@ class Alarms:
         """
         self.pace = pace
         self._tell = tell
-        self._timer = timer
+        self.timer = timer
         self._lock = threading.Lock()
         self._open: dict[str, Trouble] = {}
 
     def trouble(self, subject: str, error: object) -> float:
         """Note that something did not work; return after how many seconds to try again."""
-        now = self._timer()
+        now = self.timer()
         with self._lock:
             before = self._open.get(subject)
             times = before.times + 1 if before else 1
@@ -113,7 +114,7 @@ class Alarms:
         """Tell whether something is worth a try now."""
         with self._lock:
             known = self._open.get(subject)
-            return known is None or self._timer() >= known.due
+            return known is None or self.timer() >= known.due
 
     def open(self) -> dict[str, str]:
         """Return what does not work, in words, by name."""

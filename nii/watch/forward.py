@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import NamedTuple
 
 from nii.watch.alarm import Alarms
 from nii.watch.journal import Journal
@@ -15,40 +16,56 @@ _LOOK_S = 1.0
 """Seconds between two looks for a retry that became due."""
 
 
-def pass_over(journal: Journal, sink: Sink, alarms: Alarms) -> int:
-    """Try what waits for a sink and is worth a try now; return how many results still wait.
+class Refusal(NamedTuple):
+    """Results that a sink did not take: how often, and when they are worth another try."""
+
+    times: int
+    due: float
+
+
+def pass_over(journal: Journal, sink: Sink, alarms: Alarms, refused: dict[int, Refusal]) -> None:
+    """Try what waits for a sink and is worth a try now.
 
     Results that the sink does not take hold up no others; a sink that cannot be reached is tried
     again as a whole.
+
+    Args:
+        journal: holds the results.
+        sink: the place they go to.
+        alarms: is told what does not work.
+        refused: results that the sink did not take, by number; kept up to date.
     """
     place = f"sink {sink.name}"
     if not alarms.is_due(place):
-        return 1
-    left = 0
+        return
     try:
         for number in journal.waiting(sink.name):
-            name = f"result {number} for {sink.name}"
-            if not alarms.is_due(name) or not _deliver(journal, sink, alarms, number):
-                left += 1
+            before = refused.get(number)
+            if before is not None and alarms.timer() < before.due:
                 continue
-            alarms.clear(name)
+            problem = _deliver(journal, sink, number)
             alarms.clear(place)
+            if problem is None:
+                refused.pop(number, None)
+                continue
+            times = before.times + 1 if before else 1
+            refused[number] = Refusal(times, alarms.timer() + alarms.pace.wait_s(times))
+            alarms.trouble(f"results for {sink.name}", problem)
     except OSError as error:
         alarms.trouble(place, error)
-        return left + 1
-    return left
+    if not refused:
+        alarms.clear(f"results for {sink.name}")
 
 
-def _deliver(journal: Journal, sink: Sink, alarms: Alarms, number: int) -> bool:
+def _deliver(journal: Journal, sink: Sink, number: int) -> Exception | None:
     try:
         sink.deliver(journal.parcel(number))
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever one result does, the next must go out
-        alarms.trouble(f"result {number} for {sink.name}", error)
-        return False
+        return error
     journal.delivered(number, sink.name)
-    return True
+    return None
 
 
 class Forwarder:
@@ -74,11 +91,12 @@ class Forwarder:
 
     def _run(self) -> None:
         journal, sink, alarms = self._work
+        refused: dict[int, Refusal] = {}
         while True:
             self._wake.clear()
             last = self._stop
             try:
-                pass_over(journal, sink, alarms)
+                pass_over(journal, sink, alarms, refused)
             except Exception as error:
                 log.exception("forwarding to %s", sink.name)
                 alarms.trouble(f"sink {sink.name}", error)

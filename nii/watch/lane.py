@@ -69,7 +69,8 @@ class Arrived:
     @property
     def subject(self) -> str:
         """Return the files for messages."""
-        return ", ".join(str(path) for path in self.paths)
+        names = ", ".join(str(path) for path in self.paths)
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in names)
 
     @property
     def changed_ns(self) -> int:

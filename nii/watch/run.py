@@ -125,7 +125,7 @@ def run_once(
     with _line(settings, Equipment(lambda: detector, clock)) as line:
         _go(line, stop or threading.Event(), time.monotonic() + patience_s)
         for sink in open_sinks(settings, clock):
-            pass_over(line.journal, sink, line.alarms)
+            pass_over(line.journal, sink, line.alarms, {})
             sink.close()
         return _summary(line)
 

@@ -76,7 +76,7 @@ class WatchSettings:
                 "watch", "no place for results", "one at least", "Give --out, --store or --post."
             )
         for url in (self.post, self.webhook):
-            if url is not None and (urlsplit(url).scheme not in {"http", "https"}):
+            if url is not None and not _is_web_address(url):
                 raise _wrong(url, "no web address", "http://… or https://…", "Mend the address.")
         self._check_places()
 
@@ -104,6 +104,14 @@ class WatchSettings:
                     found = f"a place for results inside the watched folder {lane}"
                     remedy = "Name a place outside: results would arrive as new scans."
                     raise _wrong(place, found, "a place outside", remedy)
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
 
 
 def _wrong(subject: object, found: str, expected: str, remedy: str) -> ConfigError:

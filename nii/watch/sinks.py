@@ -29,8 +29,8 @@ TOKEN_VARIABLE = "NII_WATCH_TOKEN"  # noqa: S105 - the name of the variable, not
 """Environment variable with the bearer token for the address that inspections are posted to."""
 _DONE = range(200, 300)
 _THERE_ALREADY = 409
-_LATER = (408, 425, 429, *range(500, 600))
-"""Answers that speak of the server, not of what was sent (RFC 9110, RFC 6585, RFC 8470)."""
+_REFUSED = (400, 413, 415, 422)
+"""Answers that speak of what was sent (RFC 9110); all others speak of the server or the address."""
 
 
 @runtime_checkable
@@ -139,8 +139,8 @@ class HttpSink:
         status, answer = post(self._url, parcel.document.encode(), headers)
         if status in _DONE or status == _THERE_ALREADY:
             return
-        if status in _LATER:
-            msg = f"{self._url} answers {status}"
+        if status not in _REFUSED:
+            msg = f"{self._url} answers {status} {answer!a}"
             raise OSError(msg)
         raise NiiError(
             f"inspection {parcel.number}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from nii.errors import NiiError
 from nii.watch.alarm import Alarms, Pace
-from nii.watch.forward import Forwarder, pass_over
+from nii.watch.forward import Forwarder, Refusal, pass_over
 from nii.watch.journal import Journal, Parcel, Settled
 
 PARCEL = Parcel(0, "", "{}", b"", ())
@@ -60,23 +61,27 @@ def alarms() -> Alarms:
 def test_a_sink_that_is_down(journal: Journal, alarms: Alarms) -> None:
     """A sink out of reach loses nothing and is one alarm; back again, it gets all in order."""
     place = Place(down=True)
-    assert pass_over(journal, place, alarms) > 0
+    pass_over(journal, place, alarms, {})
     assert list(alarms.open()) == ["sink folder"]
+    assert journal.waiting("folder") == (1, 2, 3)
     place.down = False
-    assert pass_over(journal, place, alarms) == 0
+    pass_over(journal, place, alarms, {})
     assert (place.got, alarms.open()) == (["a", "b", "c"], {})
-    assert pass_over(journal, place, alarms) == 0
+    pass_over(journal, place, alarms, {})
     assert place.got == ["a", "b", "c"]
+    assert journal.waiting("folder") == ()
 
 
 def test_results_that_are_refused(journal: Journal, alarms: Alarms) -> None:
     """Results that a sink does not take hold up no others and are kept."""
     place = Place(refuses={"b"})
-    assert pass_over(journal, place, alarms) == 1
-    assert (place.got, list(alarms.open())) == (["a", "c"], ["result 2 for folder"])
+    refused: dict[int, Refusal] = {}
+    pass_over(journal, place, alarms, refused)
+    assert (place.got, list(alarms.open())) == (["a", "c"], ["results for folder"])
+    assert (list(refused), journal.waiting("folder")) == ([2], (2,))
     place.refuses.clear()
-    assert pass_over(journal, place, alarms) == 0
-    assert (place.got, alarms.open()) == (["a", "c", "b"], {})
+    pass_over(journal, place, alarms, refused)
+    assert (place.got, alarms.open(), refused) == (["a", "c", "b"], {}, {})
 
 
 def test_waiting_for_the_time(journal: Journal) -> None:
@@ -84,21 +89,21 @@ def test_waiting_for_the_time(journal: Journal) -> None:
     now = [0.0]
     alarms = Alarms(Pace(60.0, 60.0), timer=lambda: now[0])
     place = Place(down=True)
-    pass_over(journal, place, alarms)
+    pass_over(journal, place, alarms, {})
     place.down = False
     now[0] = 59.0
-    assert pass_over(journal, place, alarms) == 1
+    pass_over(journal, place, alarms, {})
+    assert place.got == []
     now[0] = 60.0
-    assert pass_over(journal, place, alarms) == 0
+    pass_over(journal, place, alarms, {})
+    assert place.got == ["a", "b", "c"]
 
 
 def wait(condition: Callable[[], bool]) -> None:
     """Wait up to ten seconds."""
-    from time import monotonic, sleep
-
-    end = monotonic() + 10
-    while not condition() and monotonic() < end:
-        sleep(0.005)
+    end = time.monotonic() + 10
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
     assert condition()
 
 

@@ -22,7 +22,7 @@ from nii.scan import Scan
 from nii.watch.alarm import Alarms, Pace
 from nii.watch.journal import FILE, Journal
 from nii.watch.line import JOURNAL, MODEL, MOST_ATTEMPTS, Equipment, Line
-from nii.watch.settings import WatchSettings
+from nii.watch.settings import Order, WatchSettings
 
 Arrive = Callable[..., tuple[Path, ...]]
 BROKEN = ProviderError("GPU", found="nothing", expected="a GPU", remedy="Look.")
@@ -77,7 +77,7 @@ def test_each_content_once(settings: WatchSettings, arrive: Arrive, bench: Modul
 
 
 @pytest.mark.parametrize("order", ["oldest", "newest"])
-def test_order(settings: WatchSettings, arrive: Arrive, bench: ModuleType, order: str) -> None:
+def test_order(settings: WatchSettings, arrive: Arrive, bench: ModuleType, order: Order) -> None:
     """The oldest scan comes first, or the newest, whatever lane it is in."""
     second = settings.lanes[0].parent / "second"
     second.mkdir()
@@ -106,11 +106,12 @@ def test_a_scan_that_ends_the_process(
             arrived = next(a for a in (line.next(), line.next()) if a and a.paths == (bad,))
             line.take(arrived)
     with line_of(settings, bench.Marker) as line:
-        arrived = line.next()
-        assert arrived is not None
-        assert arrived.paths == (good,)
-        assert (arrived := line.next()) is not None
-        line.take(arrived)
+        foremost = line.next()
+        assert foremost is not None
+        assert foremost.paths == (good,)
+        second = line.next()
+        assert second is not None
+        line.take(second)
     with line_of(settings, bench.Marker) as line:
         assert pass_one(line)
         assert pass_one(line)

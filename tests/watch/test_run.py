@@ -108,7 +108,7 @@ def test_plan_writes_nothing(settings: WatchSettings, arrive: Arrive, bench: Mod
 
 def test_kill_at_random_moments(bench: ModuleType, starter: Starts, tmp_path: Path) -> None:
     """After ten kills -9 each scan is once in folder, store and web server, and nothing is half."""
-    verdict = bench.kill_often(tmp_path, starter, bench.Plan(24, 10, seed=1, longest_s=0.15))
+    verdict = bench.kill_often(tmp_path, starter, bench.Plan(24, 10, seed=1, longest_s=0.4))
     assert verdict.faults == []
     assert verdict.numbers["scans"] == 24
 

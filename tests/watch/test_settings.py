@@ -25,7 +25,7 @@ def test_results_never_arrive_as_scans(settings: WatchSettings) -> None:
     for bad in (lane, lane / "out", link / "out"):
         for name in ("out", "store", "state", "quarantine"):
             with pytest.raises(ConfigError, match="inside the watched folder"):
-                replace(settings, **{name: bad})
+                replace(settings, **{name: bad})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ def test_results_never_arrive_as_scans(settings: WatchSettings) -> None:
         ({"out": None}, "no place for results"),
         ({"post": "file:///etc/passwd"}, "no web address"),
         ({"webhook": "example"}, "no web address"),
+        ({"webhook": "http://host:port/"}, "no web address"),
         ({"lanes": (Path("/a"), Path("/a/b"))}, "watched twice"),
     ],
 )

@@ -88,7 +88,7 @@ def test_http_key(parcel: Parcel, bench: ModuleType) -> None:
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(204, None), (409, None), (503, OSError), (429, OSError), (301, NiiError), (422, NiiError)],
+    [(204, None), (409, None), (503, OSError), (301, OSError), (401, OSError), (422, NiiError)],
 )
 def test_http_answers(
     parcel: Parcel, bench: ModuleType, status: int, error: type[Exception] | None
