@@ -21,6 +21,7 @@ from cyclopts.validators import Number
 
 import nii
 from nii.errors import ConfigError, MissingExtraError, NiiError, ScanFormatError
+from nii.watch.settings import WatchSettings
 
 if TYPE_CHECKING:
     from nii.infer.batch import Inspected
@@ -294,22 +295,10 @@ def worker(  # noqa: PLR0913 - each is a flag
     return int(bool(summary.quarantined))
 
 
-def watch(  # noqa: PLR0913 - each is a flag
-    *folders: Path,
-    out: Path | None = None,
-    store: Path | None = None,
-    post: str | None = None,
-    state: Path | None = None,
-    quarantine: Path | None = None,
+def watch(  # noqa: D417 - the fields of the settings are described there
+    settings: Annotated[WatchSettings, Parameter(name="*")],
+    *,
     bundle: Path | None = None,
-    finished_by: Literal["quiet", "rename", "marker"] = "quiet",
-    quiet_s: Annotated[float, Parameter(validator=Number(gte=0))] = 3.0,
-    marker: str = ".done",
-    pair_wait_s: Annotated[float, Parameter(validator=Number(gte=0))] = 30.0,
-    sidecar_wait_s: Annotated[float, Parameter(validator=Number(gte=0))] = 0.0,
-    order: Literal["oldest", "newest"] = "oldest",
-    port: Annotated[int | None, Parameter(validator=Number(gte=0, lte=65535))] = None,
-    webhook: str | None = None,
     once: bool = False,
     dry_run: bool = False,
     require_gpu: bool = False,
@@ -322,40 +311,12 @@ def watch(  # noqa: PLR0913 - each is a flag
     Example: nii watch /lane1 /lane2 --out results --port 9273
 
     Args:
-        folders: folders that scans arrive in, one for each lane; nothing in them is changed.
-        out: folder for the results, as nii inspect writes them.
-        store: folder of the store that nii review shows.
-        post: web address that each inspection is posted to, with the token in NII_WATCH_TOKEN.
-        state: folder of the journal, on a local disk; .watch in OUT or STORE where not given.
-        quarantine: folder for copies of scans that cannot be inspected; STATE/quarantine.
         bundle: folder of the model; where it is not given, that in NII_BUNDLE or in models/.
-        finished_by: how a finished file is told: unchanged for a while, renamed, or by a marker.
-        quiet_s: seconds without a change after which a file is finished.
-        marker: ending of the marker file.
-        pair_wait_s: seconds that one energy of a dual-energy scan waits for the other.
-        sidecar_wait_s: seconds that a scan waits for a JSON or XML file of its name.
-        order: which scan comes first where several wait.
-        port: port on this machine for /healthz and /metrics; 0 takes a free one.
-        webhook: web address that alarms are posted to.
         once: deal with what is there, then stop.
         dry_run: list what would be done, and write nothing.
         require_gpu: refuse to run on the CPU.
         quiet: report troubles only.
     """
-    from nii.watch.settings import LaneSettings, WatchSettings
-
-    settings = WatchSettings(
-        lanes=folders,
-        state=state or _beside(out or store),
-        out=out,
-        store=store,
-        post=post,
-        quarantine=quarantine,
-        arrival=LaneSettings(finished_by, quiet_s, marker, pair_wait_s, sidecar_wait_s),
-        order=order,
-        port=port,
-        webhook=webhook,
-    )
     from nii.infer.detect import Detector
     from nii.infer.runtime import ProviderSettings
     from nii.watch import run as watching
@@ -447,18 +408,6 @@ def _bundle(named: Path | None) -> Path:
         expected="exactly one model, or the name of one",
         remedy=f"Name one with --bundle, or in the environment variable {BUNDLE_VARIABLE}.",
     )
-
-
-def _beside(place: Path | None) -> Path:
-    """Return the folder of the journal where none is named."""
-    if place is None:
-        raise ConfigError(
-            "--state",
-            found="neither --out nor --store",
-            expected="a folder on a local disk for the journal",
-            remedy="Name one with --state.",
-        )
-    return place / ".watch"
 
 
 def _simulation(preset: str, threats: float) -> SimulateConfig:

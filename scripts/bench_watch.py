@@ -213,7 +213,7 @@ def settings_for(place: Path, post: str | None) -> WatchSettings:
         out=place / "out",
         store=place / "store",
         post=post,
-        arrival=LaneSettings(quiet_s=0.02, pair_wait_s=0.1),
+        finished=LaneSettings(quiet_s=0.02, pair_wait_s=0.1),
         look_every_s=0.02,
         retry_first_s=0.02,
         retry_most_s=0.2,
@@ -257,7 +257,7 @@ def kill_often(place: Path, starter: Starter, plan: Plan) -> Verdict:
             if kill < plan.kills:
                 time.sleep(rng.uniform(0, plan.longest_s))
                 end(process, signal.SIGKILL)
-                in_hand += _has_scans_in_hand(settings.state, place / "autopsy")
+                in_hand += _has_scans_in_hand(settings.state_folder, place / "autopsy")
                 process = starter.start(settings)
         done_by_then = _count(settings.out)
         originals = _contents(settings.lanes)
@@ -315,7 +315,7 @@ def _check(
         if Counter(found) != wanted:
             lost, double = wanted - Counter(found), Counter(found) - wanted
             faults.append(f"{place}: {len(lost)} scans lost, {len(double)} too often")
-    journal = Journal(settings.state)
+    journal = Journal(settings.state_folder)
     counts = journal.counts()
     journal.close()
     if counts != {"inspected": len(originals)}:

@@ -187,9 +187,9 @@ class Lane:
             return False
         if not arrived.sidecars and age < self.settings.sidecar_wait_s:
             return False
-        if self.settings.finished_by == "rename":
+        if self.settings.by == "rename":
             return True
-        if self.settings.finished_by == "marker":
+        if self.settings.by == "marker":
             return all(_marked(path, self.settings.marker, seen) for path in arrived.paths)
         empty = any(sighting.size == 0 for sighting in arrived.files)
         return age >= (max(_EMPTY_S, self.settings.quiet_s) if empty else self.settings.quiet_s)

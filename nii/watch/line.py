@@ -81,7 +81,7 @@ class Line:
         self.metrics = Metrics()
         self.forwarders: tuple[Forwarder, ...] = ()
         self.lanes = tuple(
-            Lane(folder.absolute(), settings.arrival, equipment.timer) for folder in settings.lanes
+            Lane(folder.absolute(), settings.finished, equipment.timer) for folder in settings.lanes
         )
         self.done: Counter[str] = Counter()
         self._equipment = equipment
@@ -216,7 +216,7 @@ class Line:
         return State(problems, values)
 
     def _journal_values(self) -> dict[Key, float]:
-        values = {key("disk_free_bytes"): float(shutil.disk_usage(self.settings.state).free)}
+        values = {key("disk_free_bytes"): float(shutil.disk_usage(self.settings.state_folder).free)}
         values |= {key("waiting_results", sink=sink): 0.0 for sink in self.settings.sinks}
         for name, count in self.journal.counts().items():
             kind, _, sink = name.partition(" ")

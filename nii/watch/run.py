@@ -113,13 +113,13 @@ def run_once(
 ) -> Summary:
     """Inspect what is there, give the results away as far as possible, and end.
 
-    A scan that is still being written is waited for as long as `settings.arrival` says, no longer.
+    A scan that is still being written is waited for as long as `settings.finished` says, no longer.
 
     Raises:
         BundleError, ProviderError: the model cannot be used.
         ConfigError, NiiError, OSError: as in :func:`run`.
     """
-    arrival = settings.arrival
+    arrival = settings.finished
     patience_s = arrival.quiet_s + max(arrival.pair_wait_s, arrival.sidecar_wait_s)
     detector = open_detector()
     with _line(settings, Equipment(lambda: detector, clock)) as line:
@@ -137,7 +137,7 @@ def plan(settings: WatchSettings) -> tuple[Planned, ...]:
         ConfigError: a running watch holds the journal.
         OSError: a folder cannot be listed.
     """
-    arrival = settings.arrival
+    arrival = settings.finished
     lanes = [Lane(folder.absolute(), arrival) for folder in settings.lanes]
     end = time.monotonic() + arrival.quiet_s + max(arrival.pair_wait_s, arrival.sidecar_wait_s)
     while True:
@@ -147,7 +147,7 @@ def plan(settings: WatchSettings) -> tuple[Planned, ...]:
         time.sleep(min(_NAP_S, settings.look_every_s))
     sign = 1 if settings.order == "oldest" else -1
     found.sort(key=lambda arrived: (sign * arrived.changed_ns, arrived.paths))
-    journal = Journal(settings.state) if (settings.state / FILE).exists() else None
+    journal = Journal(settings.state_folder) if (settings.state_folder / FILE).exists() else None
     try:
         return tuple(_planned(journal, arrived) for arrived in found)
     finally:
@@ -173,9 +173,9 @@ def _line(settings: WatchSettings, equipment: Equipment) -> Iterator[Line]:
     webhook = Webhook(settings.webhook) if settings.webhook else None
     pace = Pace(settings.retry_first_s, settings.retry_most_s)
     alarms = Alarms(pace, webhook or (lambda _: None), equipment.timer)
-    journal = Journal(settings.state)
+    journal = Journal(settings.state_folder)
     try:
-        (settings.state / STOP_FILE).unlink(missing_ok=True)
+        (settings.state_folder / STOP_FILE).unlink(missing_ok=True)
         _sweep(settings.out)
         _sweep(settings.quarantine_folder)
         _tell_of_leftovers(journal, settings)
@@ -190,7 +190,7 @@ def _go(line: Line, stop: threading.Event, until: float | None) -> None:
     """Move scans through the three stations until stopped, or until all is done by `until`."""
     ahead: Future[Taken | None] | None = None
     behind: Future[None] | None = None
-    stop_file = line.settings.state / STOP_FILE
+    stop_file = line.settings.state_folder / STOP_FILE
     told = 0.0
     with ThreadPoolExecutor(1, "nii-read") as reader, ThreadPoolExecutor(1, "nii-file") as filer:
         while True:

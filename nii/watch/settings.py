@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+import math
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -18,11 +19,13 @@ Order = Literal["oldest", "newest"]
 class LaneSettings:
     """Say when the files of a scan are finished and belong together."""
 
-    finished_by: FinishedBy = "quiet"
-    """``quiet``: size and time of change stay the same for `quiet_s`; ``rename``: the writer gives
-    a file its final name when it is whole; ``marker``: the writer puts an empty file beside it."""
+    by: FinishedBy = "quiet"
+    """How it is told. ``quiet``: size and time of change stay the same; ``rename``: the writer
+    gives a file its final name when it is whole; ``marker``: the writer leaves an empty file
+    beside it."""
+    _: KW_ONLY
     quiet_s: float = 3.0
-    """Seconds without a change; on a network share more than its attribute cache holds."""
+    """Seconds without a change (quiet); on a network share more than its attribute cache holds."""
     marker: str = ".done"
     """Ending of the marker file: ``truck.tiff.done`` or ``truck.done`` for ``truck.tiff``."""
     pair_wait_s: float = 30.0
@@ -37,17 +40,21 @@ class WatchSettings:
 
     lanes: tuple[Path, ...]
     """Folders that scans arrive in, with their subfolders; nothing in them is moved or changed."""
-    state: Path
-    """Folder of the journal; on a local disk."""
+    _: KW_ONLY
     out: Path | None = None
     """Folder that gets the results of each scan, as ``nii inspect`` writes them."""
     store: Path | None = None
     """Folder of the store that each scan and its inspection go into."""
     post: str | None = None
-    """Address (http or https) that each inspection is posted to, as JSON."""
+    """Address (http or https) that each inspection is posted to, with the token in NII_WATCH_TOKEN
+    where there is one."""
+    state: Path | None = None
+    """Folder of the journal, on a local disk; where not given, .watch in the folder of the results
+    or of the store."""
     quarantine: Path | None = None
-    """Folder for copies of scans that cannot be inspected; None: ``quarantine`` in `state`."""
-    arrival: LaneSettings = field(default_factory=LaneSettings)
+    """Folder for copies of scans that cannot be inspected; where not given, quarantine in the
+    folder of the journal."""
+    finished: LaneSettings = field(default_factory=LaneSettings)
     """When the files of a scan are finished."""
     order: Order = "oldest"
     """Which scan comes first where several wait, by the time of change of its newest file."""
@@ -58,7 +65,7 @@ class WatchSettings:
     retry_most_s: float = 300.0
     """Longest wait between two retries."""
     port: int | None = None
-    """Port of /healthz and /metrics on this machine; None opens none, 0 takes a free one."""
+    """Port of /healthz and /metrics on this machine; 0 takes a free one; where not given, none."""
     webhook: str | None = None
     """Address (http or https) that alarms are posted to, as JSON."""
 
@@ -78,6 +85,7 @@ class WatchSettings:
         for url in (self.post, self.webhook):
             if url is not None and not _is_web_address(url):
                 raise _wrong(url, "no web address", "http://… or https://…", "Mend the address.")
+        self._check_numbers()
         self._check_places()
 
     @property
@@ -87,16 +95,46 @@ class WatchSettings:
         return tuple(name for name, place in given.items() if place is not None)
 
     @property
+    def state_folder(self) -> Path:
+        """Return the folder of the journal.
+
+        Raises:
+            ConfigError: none is named, and there is no folder of results to put it into.
+        """
+        if self.state is not None:
+            return self.state
+        place = self.out or self.store
+        if place is None:
+            found, remedy = "neither --out nor --store", "Name one with --state."
+            raise _wrong("--state", found, "a folder on a local disk for the journal", remedy)
+        return place / ".watch"
+
+    @property
     def quarantine_folder(self) -> Path:
         """Return the folder for copies of scans that cannot be inspected."""
-        return self.quarantine or self.state / "quarantine"
+        return self.quarantine or self.state_folder / "quarantine"
+
+    def _check_numbers(self) -> None:
+        waits = {
+            "finished.quiet_s": self.finished.quiet_s,
+            "finished.pair_wait_s": self.finished.pair_wait_s,
+            "finished.sidecar_wait_s": self.finished.sidecar_wait_s,
+            "look_every_s": self.look_every_s,
+            "retry_first_s": self.retry_first_s,
+            "retry_most_s": self.retry_most_s,
+        }
+        for name, seconds in waits.items():
+            if not 0 <= seconds < math.inf:
+                raise _wrong(name, f"{seconds} s", "a time of 0 s or more", "Mend the number.")
+        if self.port is not None and self.port not in range(1 << 16):
+            raise _wrong("port", str(self.port), "0 to 65535", "Mend the number.")
 
     def _check_places(self) -> None:
         lanes = [lane.resolve() for lane in self.lanes]
         for one, other in itertools.permutations(lanes, 2):
             if one.is_relative_to(other):
                 raise _wrong(one, "a folder watched twice", "folders apart", "Leave out one.")
-        for place in (self.state, self.out, self.store, self.quarantine_folder):
+        for place in (self.state_folder, self.out, self.store, self.quarantine_folder):
             if place is None:
                 continue
             for lane in lanes:

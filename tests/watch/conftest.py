@@ -45,7 +45,7 @@ def settings(tmp_path: Path) -> WatchSettings:
         lanes=(tmp_path / "lane",),
         state=tmp_path / "state",
         out=tmp_path / "out",
-        arrival=LaneSettings(finished_by="rename", pair_wait_s=0.0),
+        finished=LaneSettings(by="rename", pair_wait_s=0.0),
         look_every_s=0.01,
         retry_first_s=0.01,
         retry_most_s=0.05,

@@ -31,7 +31,7 @@ BROKEN = ProviderError("GPU", found="nothing", expected="a GPU", remedy="Look.")
 @contextmanager
 def line_of(settings: WatchSettings, open_detector: Callable[[], Finds]) -> Iterator[Line]:
     """Give a line whose retries are due at once."""
-    journal = Journal(settings.state)
+    journal = Journal(settings.state_folder)
     pace = Pace(settings.retry_first_s, settings.retry_most_s)
     yield Line(settings, Equipment(open_detector, utc_now), journal, Alarms(pace))
     journal.close()
@@ -211,7 +211,7 @@ def test_a_file_out_of_reach(at_once: WatchSettings, arrive: Arrive, bench: Modu
     with line_of(at_once, bench.Marker) as line:
         arrived = line.next()
         assert arrived is not None
-        away = arrived.paths[0].rename(at_once.state / "away")
+        away = arrived.paths[0].rename(at_once.state_folder / "away")
         line.take(arrived)
         assert list(line.alarms.open()) == [f"scans in {at_once.lanes[0]}"]
         away.rename(arrived.paths[0])
@@ -250,7 +250,7 @@ def test_a_damaged_journal_ends_the_watch(
         arrived = line.next()
         assert arrived is not None
         line.journal.close()
-        (settings.state / FILE).write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+        (settings.state_folder / FILE).write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
         with pytest.raises(NiiError, match="cannot be used"):
             line.take(arrived)
     assert not settings.quarantine_folder.exists()
@@ -260,7 +260,7 @@ def test_state(settings: WatchSettings, arrive: Arrive, bench: ModuleType) -> No
     """A monitor sees what waits, what was done, and a main loop that hangs."""
     now = [0.0]
     arrive("a.tiff")
-    journal = Journal(settings.state)
+    journal = Journal(settings.state_folder)
     equipment = Equipment(bench.Marker, utc_now, lambda: now[0])
     line = Line(settings, equipment, journal, Alarms(Pace(), timer=equipment.timer))
     assert pass_one(line)

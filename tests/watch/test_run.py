@@ -93,7 +93,7 @@ def test_plan_writes_nothing(settings: WatchSettings, arrive: Arrive, bench: Mod
     """A dry run names what is new and what is known, and leaves no trace."""
     (first,) = arrive("a.tiff")
     assert watching.plan(settings) == (Planned((first,), (), "new"),)
-    assert not settings.state.exists()
+    assert not settings.state_folder.exists()
     watching.run_once(settings, bench.Marker)
     (second,) = arrive("b.tiff")
     (settings.lanes[0] / "b.json").write_bytes(b"{}")
@@ -125,7 +125,7 @@ def test_the_check_can_fail(
 
     def faults() -> list[str]:
         received = bench.Received()
-        for text in (settings.state.parent / "out").glob("*.json"):
+        for text in (settings.state_folder.parent / "out").glob("*.json"):
             received.bodies[text.name] = [text.read_bytes()]
         return [f for f in bench._check(every, received, originals, {}).faults if "web" not in f]
 
@@ -196,7 +196,7 @@ def test_a_lost_share(settings: WatchSettings, arrive: Arrive, bench: ModuleType
     arrive("a.tiff")
     with running(both, bench.Marker) as done:
         wait(lambda: settings.out and settings.out.exists() and len(results(settings)) == 1)
-        away = settings.lanes[0].rename(settings.state.parent / "away")
+        away = settings.lanes[0].rename(settings.state_folder.parent / "away")
         formats.write(Scan(np.full((1, 40, 90), 0.5, np.float32)), second / "b.tiff")
         wait(lambda: len(results(settings)) == 2)
         away.rename(settings.lanes[0])
@@ -229,7 +229,7 @@ def test_the_clock_jumps(settings: WatchSettings, arrive: Arrive, bench: ModuleT
         jump = timedelta(days=(-1) ** next(moments) * 3000)
         return datetime(2026, 1, 2, tzinfo=UTC) + jump
 
-    quiet = replace(settings, arrival=replace(settings.arrival, finished_by="quiet", quiet_s=0.05))
+    quiet = replace(settings, finished=replace(settings.finished, by="quiet", quiet_s=0.05))
     for name in ("a.tiff", "b.tiff", "c.tiff"):
         arrive(name)
     stop = threading.Event()
@@ -269,12 +269,12 @@ def test_stop_file_and_one_watch(
     """A second watch on the same journal is refused; a file named stop ends the first."""
     monkeypatch.setattr("nii.watch.journal._WAIT_S", 0.05)
     with running(settings, bench.Marker) as done:
-        wait(settings.state.exists)
+        wait(settings.state_folder.exists)
         with pytest.raises(ConfigError, match="another process"):
             watching.run_once(settings, bench.Marker)
 
         def ask_to_stop() -> list[Summary]:
-            (settings.state / STOP_FILE).touch()
+            (settings.state_folder / STOP_FILE).touch()
             return done
 
         wait(ask_to_stop)
@@ -301,7 +301,7 @@ def test_the_command_and_sigterm(root: Path, tmp_path: Path) -> None:
     small = replace(sample, transmission=sample.transmission[:, 300:556, 200:840].copy())
     formats.write(small, lane.joinpath(*["long" * 25] * 3) / "a.tiff")
     command = [sys.executable, "-m", "nii.cli", "watch", str(lane), "--out", str(tmp_path / "out")]
-    command += ["--bundle", str(root / "models" / "compact"), "--quiet-s", "0.1"]
+    command += ["--bundle", str(root / "models" / "compact"), "--finished.quiet-s", "0.1"]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         wait(lambda: list((tmp_path / "out").glob("*.inspection.json")))
         process.send_signal(signal.SIGTERM)

@@ -9,7 +9,7 @@ import pytest
 
 from nii.config import from_dict, to_dict
 from nii.errors import ConfigError
-from nii.watch.settings import WatchSettings
+from nii.watch.settings import LaneSettings, WatchSettings
 
 
 def test_round_trip(settings: WatchSettings) -> None:
@@ -36,6 +36,9 @@ def test_results_never_arrive_as_scans(settings: WatchSettings) -> None:
         ({"post": "file:///etc/passwd"}, "no web address"),
         ({"webhook": "example"}, "no web address"),
         ({"webhook": "http://host:port/"}, "no web address"),
+        ({"port": 65536}, "0 to 65535"),
+        ({"look_every_s": -1.0}, "0 s or more"),
+        ({"finished": LaneSettings(quiet_s=float("nan"))}, "quiet_s"),
         ({"lanes": (Path("/a"), Path("/a/b"))}, "watched twice"),
     ],
 )

@@ -111,7 +111,9 @@ def test_a_server_that_speaks_no_http(parcel: Parcel) -> None:
 def test_open_sinks(settings: WatchSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings' names for sinks are the sinks' own, in the same order."""
     monkeypatch.setenv("NII_WATCH_TOKEN", "secret")
-    every = replace(settings, store=settings.state / "store", post="https://example.invalid/x")
+    every = replace(
+        settings, store=settings.state_folder / "store", post="https://example.invalid/x"
+    )
     sinks = open_sinks(every, utc_now)
     assert tuple(sink.name for sink in sinks) == every.sinks == ("folder", "store", "http")
     assert all(isinstance(sink, Sink) for sink in sinks)
