@@ -21,6 +21,7 @@ from cyclopts.validators import Number
 
 import nii
 from nii.errors import ConfigError, MissingExtraError, NiiError, ScanFormatError
+from nii.watch.settings import WatchSettings
 
 if TYPE_CHECKING:
     from nii.infer.batch import Inspected
@@ -349,6 +350,45 @@ def worker(  # noqa: PLR0913 - each is a flag
     return int(bool(summary.quarantined))
 
 
+def watch(  # noqa: D417 - the fields of the settings are described there
+    settings: Annotated[WatchSettings, Parameter(name="*")],
+    *,
+    bundle: Path | None = None,
+    once: bool = False,
+    dry_run: bool = False,
+    require_gpu: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Inspect scans as they arrive in folders: each once, for months, whatever ends in between.
+
+    Ctrl-C and SIGTERM finish the scans in hand.
+
+    Example: nii watch /lane1 /lane2 --out results --port 9273
+
+    Args:
+        bundle: folder of the model; where it is not given, that in NII_BUNDLE or in models/.
+        once: deal with what is there, then stop.
+        dry_run: list what would be done, and write nothing.
+        require_gpu: refuse to run on the CPU.
+        quiet: report troubles only.
+    """
+    from nii.infer.detect import Detector
+    from nii.infer.runtime import ProviderSettings
+    from nii.watch import run as watching
+
+    if dry_run:
+        for found in watching.plan(settings):
+            _say(f"{found.status:11}  {', '.join(map(str, found.paths + found.sidecars))}")
+        return 0
+    logging.getLogger("nii.watch").setLevel(logging.WARNING if quiet else logging.INFO)
+    model, provider = _bundle(bundle), ProviderSettings(require_gpu=require_gpu)
+    work = watching.run_once if once else watching.run
+    with _stop_signals() as stop:
+        summary = work(settings, lambda: Detector.open(model, provider), stop)
+    _say(str(summary), quiet=quiet)
+    return int(bool(once and (summary.quarantined or summary.retried or summary.waiting)))
+
+
 def review(store: Path, *, host: str = "127.0.0.1", port: int = 8000) -> int:
     """Show the store to officers, in a web app on this machine.
 
@@ -366,7 +406,7 @@ def review(store: Path, *, host: str = "127.0.0.1", port: int = 8000) -> int:
     return 0
 
 
-COMMANDS = (inspect, worker, review, simulate, quality, train, export, evaluate, bundle)
+COMMANDS = (inspect, watch, worker, review, simulate, quality, train, export, evaluate, bundle)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,11 +8,7 @@ original stays where it is and is passed over until it changes.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import shutil
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -22,13 +18,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from nii import formats
-from nii.errors import BundleError, MissingExtraError, NiiError, ProviderError
-from nii.exchange import outbox
+from nii.errors import BundleError, MissingExtraError, ProviderError
+from nii.exchange import outbox, quarantine
 from nii.exchange.inbox import Arrival, FinishedBy, Inbox
 from nii.infer.inspect import Finds, inspect, utc_now
 from nii.infer.overlay import overlay_png
@@ -40,7 +35,6 @@ from nii.store.inspections import Filed
 
 log = logging.getLogger(__name__)
 
-REASON_FILE = "reason.json"
 _NOT_THE_SCANS_FAULT = (BundleError, MissingExtraError, ProviderError, SQLAlchemyError)
 """Errors that would meet every scan alike: they stop the worker."""
 
@@ -162,7 +156,7 @@ def _pass(line: _Line) -> Counter[str]:
 def _take(line: _Line, arrival: Arrival) -> Counter[str]:
     try:
         identity = _identity(arrival.paths)
-        refused = (line.settings.quarantine / identity / REASON_FILE).exists()
+        refused = quarantine.holds(line.settings.quarantine, identity)
         if not refused and inspections.latest(line.store, identity) is None:
             return _inspect(line, arrival, identity)
     except OSError as error:
@@ -183,8 +177,10 @@ def _inspect(line: _Line, arrival: Arrival, identity: str) -> Counter[str]:
         filed = inspections.add(line.store, kept, inspection, line.clock())
     except (OSError, *_NOT_THE_SCANS_FAULT):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever one scan does, the next one must go on
-        _quarantine(line, arrival, identity, error)
+    except Exception as error:  # whatever one scan does, the next one must go on
+        log.exception("%s goes to the quarantine", arrival.subject)
+        folder = line.settings.quarantine
+        quarantine.put(folder, arrival.paths, identity, error, line.clock())
         line.inbox.settle(arrival)
         return Counter(quarantined=1)
     log.info("%s: inspection %d, level %s", arrival.subject, filed.id, inspection.level)
@@ -230,40 +226,3 @@ def _deliver(line: _Line, filed: Filed, scan: Callable[[], Scan]) -> Counter[str
 
 def _identity(paths: tuple[Path, ...]) -> str:
     return sha256_of_sources(tuple(SourceFile(path.name, sha256_of_file(path)) for path in paths))
-
-
-def _quarantine(line: _Line, arrival: Arrival, identity: str, error: Exception) -> None:
-    log.error("%s goes to the quarantine: %s", arrival.subject, error, exc_info=error)
-    folder = line.settings.quarantine
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".incoming-") as temporary:
-        fresh = Path(temporary) / identity
-        fresh.mkdir()
-        for number, path in enumerate(arrival.paths, 1):
-            shutil.copyfile(path, fresh / f"{number}-{path.name}")
-        reason = _reason(error) | {
-            "files": [str(path) for path in arrival.paths],
-            "sha256": identity,
-            "at": line.clock().isoformat(),
-        }
-        with (fresh / REASON_FILE).open("w", encoding="ascii") as stream:
-            json.dump(reason, stream, indent=2, sort_keys=True)
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.rename(folder / identity)
-
-
-def _reason(error: Exception) -> dict[str, Any]:
-    if isinstance(error, NiiError):
-        return {
-            "error": type(error).__name__,
-            "found": error.found,
-            "expected": error.expected,
-            "remedy": error.remedy,
-        }
-    return {
-        "error": type(error).__name__,
-        "found": str(error),
-        "expected": "a scan that can be read and inspected",
-        "remedy": "Report this file format or this file to the makers of nii.",
-    }

@@ -20,6 +20,7 @@ from nii.errors import ConfigError, ProviderError
 from nii.exchange import outbox
 from nii.exchange.inbox import Inbox
 from nii.exchange.package import read_package
+from nii.exchange.quarantine import REASON_FILE
 from nii.inspection import Level, ModelFacts, ProviderFacts
 from nii.preprocess import PreprocessSpec
 from nii.provenance import Provenance
@@ -205,7 +206,7 @@ def test_quarantine(
     assert "a bad one.tif" in caplog.text
     (folder,) = settings.quarantine.iterdir()
     assert (folder / "1-a bad one.tif").read_bytes() == bad.read_bytes() == b"no scan at all"
-    reason = json.loads((folder / worker.REASON_FILE).read_text())
+    reason = json.loads((folder / REASON_FILE).read_text())
     assert reason["error"] == "ScanFormatError"
     assert reason["files"] == [str(bad)]
     assert reason["remedy"]
@@ -221,7 +222,7 @@ def test_a_scan_that_breaks_the_inspection(
     """An unexpected error over one scan puts it into quarantine with the error's own words."""
     arrive("a.tif")
     assert run_once(settings, Detector(error=ValueError("odd"))) == Summary(quarantined=1)
-    (reason,) = settings.quarantine.rglob(worker.REASON_FILE)
+    (reason,) = settings.quarantine.rglob(REASON_FILE)
     assert json.loads(reason.read_text())["found"] == "odd"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -82,10 +82,12 @@ class Identity:
     Attributes:
         scan_uid: the Scan Instance UID, None where it cannot be read.
         report: whether the object is a Threat Detection Report, which shares the UID of its scan.
+        half: whether the object is one energy of two, so that another one belongs to it.
     """
 
     scan_uid: str | None
     report: bool
+    half: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +138,11 @@ def identity(path: Path) -> Identity:
             dataset = _dataset(path, load_head(path, _HEAD_BYTES), beyond)
             uid = str(dataset.get("StudyInstanceUID", "")) or None
             sop_class = str(dataset.get("SOPClassUID", ""))
+            types = {str(value).strip() for value in _many(dataset, "ImageType")}
     except ScanFormatError:
         return Identity(None, report=False)
-    return Identity(uid, report=sop_class == DICOSThreatDetectionReportStorage)
+    half = bool(types & {dicos_dx.HIGH, dicos_dx.LOW})
+    return Identity(uid, report=sop_class == DICOSThreatDetectionReportStorage, half=half)
 
 
 def read(paths: tuple[Path, ...], limits: Limits) -> Scan:

@@ -195,7 +195,7 @@ def test_impossible_settings_are_refused() -> None:
     """Shares outside 0 to 1, loads between the edges and impossible counts are errors."""
     for wrong in ({"miss": 0.0}, {"confidence": 1.0}, {"up_to_g_per_cm2": 21.0}):
         with pytest.raises(ValueError, match=r"between|none of"):
-            GuaranteeConfig(**wrong)
+            replace(GuaranteeConfig(), **wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="trials"):
         guarantee.binomial_tail(3, 2, 0.5)
     assert guarantee.misses_allowed(0, 0.1) is None

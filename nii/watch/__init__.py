@@ -1,0 +1,1 @@
+"""A folder of arriving scans, watched for months: each scan inspected once, nothing lost."""
