@@ -232,7 +232,7 @@ def _require(fits: object, message: str) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         small = not path.is_symlink() and path.stat().st_size <= _LARGEST_SIGNATURE_BYTES
-        data = json.loads(path.read_bytes()) if small else None
+        data: Any = json.loads(path.read_bytes()) if small else None
     except (OSError, RecursionError, ValueError) as error:
         msg = f"no readable {path.name} ({error})"
         raise ValueError(msg) from error

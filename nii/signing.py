@@ -26,9 +26,9 @@ def keygen(path: Path, environment: Mapping[str, str] = os.environ) -> list[str]
     """
     key, phrase = dsse.new_key(), _passphrase(environment)
     public = dsse.write_key_pair(path, key, phrase)
+    lock = "locked by the passphrase" if phrase else "not locked"
     return [
-        f"private key: {path} ({'locked by the passphrase' if phrase else 'not locked'}); keep it "
-        "secret",
+        f"private key: {path} ({lock}); keep it secret",
         f"public key: {public}; on each workstation: nii bundle trust {public.name}",
         f"fingerprint: {dsse.fingerprint(key.public_key())}",
     ]

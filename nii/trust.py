@@ -1,8 +1,8 @@
 """Trust: which bundles a workstation runs, and which one it ran last.
 
 A bundle is admitted when a trusted key signed it, or when it is, byte for byte, one that was
-shipped with this version of nii (``shipped.toml`` holds its digest). It is refused when it is older than
-what was admitted before under its name, or has expired. The folder of trust holds public keys
+shipped with this version of nii (``shipped.toml`` holds its digest). It is refused when it is older
+than what was admitted before under its name, or has expired. The folder of trust holds public keys
 (``*.pem``) and ``versions.json``; whoever may write there decides what runs.
 """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from nii.bundle import Bundle, Card, read_bundle
 from nii.detections import Detections
 from nii.infer.decode import Frame, OutputMaps, decode
-from nii.infer.runtime import ProviderSettings, Session, check_card, open_session
+from nii.infer.runtime import ProviderSettings, Session, check_card, open_bundle
 from nii.inspection import ModelFacts, ProviderFacts
 from nii.preprocess import preprocess
 from nii.scan import Scan
@@ -52,7 +52,7 @@ class Detector:
             ProviderError: a GPU is required and none can be used.
         """
         bundle = read_bundle(folder)
-        return cls(bundle, open_session(bundle.model_path, settings or ProviderSettings()))
+        return cls(bundle, open_bundle(bundle, settings or ProviderSettings()))
 
     @property
     def provider(self) -> ProviderFacts:

@@ -91,7 +91,8 @@ def test_every_gpu_that_is_offered_is_wished_for(offer: Callable[..., Liar]) -> 
     """By default the GPUs come in the order of preference, and the CPU last."""
     liar = offer(*reversed(GPUS))
     facts = open_session(b"", ProviderSettings()).provider
-    assert facts.requested == (*GPUS, CPU) == tuple(liar.created[0])
+    assert facts.requested == (*GPUS, CPU)
+    assert liar.created == [[TENSORRT, CUDA, CPU]]
     assert (facts.device, facts.reason) == ("gpu", None)
 
 
@@ -100,7 +101,7 @@ def test_a_gpu_dropped_in_silence_is_reported(offer: Callable[..., Liar]) -> Non
     offer(CUDA, drops=(CUDA,))
     facts = open_session(b"", ProviderSettings()).provider
     assert (facts.used, facts.device) == ((CPU,), "cpu")
-    assert "offers CUDAExecutionProvider but dropped it" in str(facts.reason)
+    assert "CUDAExecutionProvider: ONNX Runtime offers it but dropped it" in str(facts.reason)
 
 
 def test_a_gpu_that_refuses_is_left_out_with_its_words(offer: Callable[..., Liar]) -> None:
@@ -108,6 +109,10 @@ def test_a_gpu_that_refuses_is_left_out_with_its_words(offer: Callable[..., Liar
     liar = offer(TENSORRT, CUDA, refuses={TENSORRT: "no libnvinfer", CUDA: "driver too old"})
     facts = open_session(b"", ProviderSettings()).provider
     assert liar.created == [[TENSORRT, CUDA, CPU], [CUDA, CPU], [CPU]]
+    assert facts.rejected == (
+        f"{TENSORRT}: it could not start: no libnvinfer",
+        f"{CUDA}: it could not start: driver too old",
+    )
     assert "no libnvinfer" in str(facts.reason)
     assert "driver too old" in str(facts.reason)
     assert "trace" not in str(facts.reason)
@@ -118,6 +123,15 @@ def test_second_best_gpu_is_a_gpu(offer: Callable[..., Liar]) -> None:
     offer(TENSORRT, CUDA, refuses={TENSORRT: "no libnvinfer"})
     facts = open_session(b"", ProviderSettings(require_gpu=True)).provider
     assert (facts.used, facts.device, facts.reason) == ((CUDA, CPU), "gpu", None)
+    assert facts.rejected == (f"{TENSORRT}: it could not start: no libnvinfer",)
+
+
+def test_the_cpu_named_first_is_the_cpu(offer: Callable[..., Liar]) -> None:
+    """A GPU behind the CPU in the list is never tried, and nothing claims that it ran."""
+    liar = offer(CUDA)
+    facts = open_session(b"", ProviderSettings((CPU, CUDA))).provider
+    assert liar.created == [[CPU]]
+    assert (facts.used, facts.device) == ((CPU,), "cpu")
 
 
 @pytest.mark.parametrize(
