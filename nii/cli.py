@@ -6,11 +6,8 @@ Exit codes: 0 all done, 1 something failed, 2 wrong usage or nothing to do, 130 
 from __future__ import annotations
 
 import logging
-import os
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,16 +17,20 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 import nii
+from nii.cli_station import bundle, doctor, verify
+from nii.cli_station import bundle_of as _bundle
+from nii.cli_station import rules_of as _rules
 from nii.errors import ConfigError, MissingExtraError, NiiError, ScanFormatError
+from nii.terminal import complain as _complain
+from nii.terminal import progress as _progress
+from nii.terminal import say as _say
+from nii.terminal import stop_signals as _stop_signals
 
 if TYPE_CHECKING:
     from nii.infer.batch import Inspected
     from nii.simulate.source import SimulateConfig
     from nii.train.loop import Progress
 
-MODELS_DIR = Path(__file__).resolve().parents[1] / "models"
-"""Shipped bundles, in a checkout."""
-BUNDLE_VARIABLE = "NII_BUNDLE"
 _EXTRAS = {
     "albumentations": ("train", "training"),
     "jinja2": ("review", "the web app"),
@@ -42,16 +43,18 @@ _EXTRAS = {
     "uvicorn": ("review", "the web app"),
 }
 """Package that may be absent: its extra, and what needs it."""
-Advance = Callable[[int, int, str], None]
 
 
-def inspect(
+def inspect(  # noqa: PLR0913 - each is a flag
     *scans: Path,
     out: Path,
     bundle: Path | None = None,
     require_gpu: bool = False,
     provider: tuple[str, ...] | None = None,
     threads: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    trust: Path | None = None,
+    allow_unsigned: bool = False,
+    sign: Path | None = None,
     quiet: bool = False,
 ) -> int:
     """Look for threats in scans and write a report.
@@ -69,14 +72,18 @@ def inspect(
         require_gpu: refuse to run on the CPU.
         provider: ONNX Runtime execution provider to use; may be repeated, in order of preference.
         threads: threads on the CPU; all cores where not given.
+        trust: folder of trusted keys; that in NII_TRUST or of the user where not given.
+        allow_unsigned: run a bundle that nobody known has signed.
+        sign: private key; each NAME.inspection.json gets a signature beside it.
         quiet: print errors only.
     """
     from nii import formats
     from nii.infer.batch import inspect_files
     from nii.infer.detect import Detector
     from nii.infer.report import entry_of, write_report
-    from nii.infer.results import Failure
+    from nii.infer.results import INSPECTION_SUFFIX, Failure
     from nii.infer.runtime import ProviderSettings
+    from nii.signing import read_key, sign_findings
 
     try:
         groups = formats.find(scans)
@@ -85,7 +92,8 @@ def inspect(
     if not groups:
         return _complain("Nothing to do: there is no scan in what was named.", 2)
     settings = ProviderSettings(provider, require_gpu, threads)
-    detector = Detector.open(_bundle(bundle), settings)
+    key = read_key(sign) if sign else None
+    detector = Detector.open(_bundle(bundle), settings, _rules(trust, allow_unsigned))
     entries, failures, interrupted = [], [], False
     with _progress("inspecting", quiet=quiet) as advance:
         try:
@@ -95,6 +103,9 @@ def inspect(
                     _complain(f"not inspected: {result.error}", 1)
                 else:
                     entries.append(entry_of(result))
+                    if key is not None:
+                        findings = out / f"{result.stem}{INSPECTION_SUFFIX}"
+                        sign_findings(findings, key, datetime.now(UTC))
                     _say(_line(result), quiet=quiet)
                 advance(done, len(groups), "")
         except KeyboardInterrupt:
@@ -228,25 +239,6 @@ def simulate(  # noqa: PLR0913 - each is a flag
     return 0
 
 
-def bundle(action: Literal["verify"], folder: Path) -> int:
-    """Check a model bundle: all files there and unaltered, one card in both places, loadable.
-
-    Example: nii bundle verify models/compact
-
-    Args:
-        action: what to do.
-        folder: the bundle.
-    """
-    from nii.infer.detect import Detector
-    from nii.infer.runtime import CPU, ProviderSettings
-
-    detector = Detector.open(folder, ProviderSettings((CPU,)))
-    facts, card = detector.model, detector.card
-    _say(f"{action}: {facts.name} {facts.version} is intact (SHA-256 of its card {facts.sha256})")
-    _say(f"finds {', '.join(card.threats + card.structures)}; thresholds: {card.thresholds.basis}")
-    return 0
-
-
 def worker(  # noqa: PLR0913 - each is a flag
     inbox: Path,
     *,
@@ -257,6 +249,8 @@ def worker(  # noqa: PLR0913 - each is a flag
     renamed: bool = False,
     once: bool = False,
     require_gpu: bool = False,
+    trust: Path | None = None,
+    allow_unsigned: bool = False,
 ) -> int:
     """Inspect scans as they arrive in a folder, and store the results.
 
@@ -272,6 +266,8 @@ def worker(  # noqa: PLR0913 - each is a flag
             finished when it has not changed between two looks.
         once: deal with what is there, then stop.
         require_gpu: refuse to run on the CPU.
+        trust: folder of trusted keys; that in NII_TRUST or of the user where not given.
+        allow_unsigned: run a bundle that nobody known has signed.
     """
     from nii.infer.detect import Detector
     from nii.infer.runtime import ProviderSettings
@@ -284,7 +280,8 @@ def worker(  # noqa: PLR0913 - each is a flag
         outbox=outbox,
         finished_by="rename" if renamed else "two looks",
     )
-    detector = Detector.open(_bundle(bundle), ProviderSettings(require_gpu=require_gpu))
+    providers = ProviderSettings(require_gpu=require_gpu)
+    detector = Detector.open(_bundle(bundle), providers, _rules(trust, allow_unsigned))
     if once:
         summary = run_once(settings, detector)
     else:
@@ -311,7 +308,18 @@ def review(store: Path, *, host: str = "127.0.0.1", port: int = 8000) -> int:
     return 0
 
 
-COMMANDS = (inspect, worker, review, simulate, train, export, evaluate, bundle)
+COMMANDS = (
+    inspect,
+    worker,
+    review,
+    simulate,
+    train,
+    export,
+    evaluate,
+    bundle,
+    verify,
+    doctor,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -353,23 +361,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(code or 0) if words else 2
 
 
-def _bundle(named: Path | None) -> Path:
-    """Return the bundle that was named, or the only one that is shipped."""
-    place = named or os.environ.get(BUNDLE_VARIABLE)
-    if place:
-        return Path(place)
-    shipped = sorted(card.parent for card in MODELS_DIR.glob("*/card.json"))
-    if len(shipped) == 1:
-        return shipped[0]
-    names = ", ".join(folder.name for folder in shipped) or "none"
-    raise ConfigError(
-        "bundle",
-        found=f"{names} in {MODELS_DIR}",
-        expected="exactly one model, or the name of one",
-        remedy=f"Name one with --bundle, or in the environment variable {BUNDLE_VARIABLE}.",
-    )
-
-
 def _simulation(preset: str, threats: float) -> SimulateConfig:
     from nii.simulate.scene import SceneConfig
     from nii.simulate.source import SimulateConfig
@@ -394,60 +385,6 @@ def _line(result: Inspected) -> str:
     tail = f"; and {more} more" if more > 0 else ""
     parts = ", ".join(part.label for part in inspection.containers) or "no container"
     return f"{inspection.level:6}  {result.files[0]}  {parts}: {found or 'nothing found'}{tail}"
-
-
-def _say(text: str, *, quiet: bool = False) -> None:
-    if not quiet:
-        print(_printable(text), flush=True)
-
-
-def _complain(text: str, code: int) -> int:
-    print("nii:", _printable(text), file=sys.stderr, flush=True)
-    return code
-
-
-def _printable(text: str) -> str:
-    """Return a text whose control characters do nothing to a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
-
-
-@contextmanager
-def _progress(what: str, *, quiet: bool = False) -> Iterator[Advance]:
-    """Offer a function that moves a bar; on a terminal only."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda done, total, text: None  # noqa: ARG005 - nothing is shown
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bar(
-        *columns,
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}", markup=False),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task(what, total=None, text="")
-        yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Offer an event that Ctrl-C and SIGTERM set, so that the scan in hand is finished."""
-    import signal
-
-    stop = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: stop.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

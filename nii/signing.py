@@ -132,6 +132,17 @@ def verify_findings(places: Iterable[Path], rules: Trust) -> tuple[list[str], li
     return good, bad
 
 
+def sign_findings(path: Path, key: dsse.PrivateKey, now: datetime) -> Path:
+    """Write a detached signature beside the findings of one scan.
+
+    Args:
+        path: file of the inspection.
+        key: of the workstation, from :func:`read_key`.
+        now: time of signing, with its zone.
+    """
+    return signature.sign_file(path, key, now)
+
+
 def read_key(path: Path, environment: Mapping[str, str] = os.environ) -> dsse.PrivateKey:
     """Return the private key that findings are signed with.
 

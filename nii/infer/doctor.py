@@ -24,13 +24,16 @@ from nii.errors import NiiError
 from nii.folders import cache_folder
 from nii.infer import engine, runtime
 from nii.infer.runtime import CPU, GPUS, NO_SELF_TEST, ProviderSettings
-from nii.infer.trial import Trial, race
-from nii.trust import Trust, judge, keys_of
+from nii.infer.trial import RACE_PX, Trial, race
+from nii.trust import SHIPPED, Trust, judge, keys_of
 from nii.versions import read_versions
 
 _PACKAGES = ("numpy", "opencv-python-headless", "cryptography", "pydicom", "tifffile", "sqlalchemy")
 _FREE_GB = 5.0
 """Free space below which a lane soon stops: assumption, some hundred scans with their results."""
+
+
+_FOR = "for {0} x {1} pixels".format(*RACE_PX)
 
 
 class State(StrEnum):
@@ -191,7 +194,7 @@ def _provider(trial: Trial) -> Line:
     if trial.outcome is not None:
         parts.append(f"self-test {trial.outcome}")
     if trial.milliseconds is not None:
-        parts.append(f"{trial.milliseconds:.1f} ms for the test scan")
+        parts.append(f"{trial.milliseconds:.1f} ms {_FOR}")
     return Line("provider", State.GOOD, ", ".join(parts))
 
 
@@ -199,8 +202,8 @@ def _remedy(provider: str) -> str:
     if provider == CPU:
         return "Install ONNX Runtime again, in the version of constraints.txt."
     return (
-        "Install driver and libraries in the versions that ONNX Runtime asks for (docs/install.md), "
-        "or leave the provider out with --provider."
+        "Install driver and libraries in the versions that ONNX Runtime asks for, see "
+        "docs/install.md, or leave the provider out with --provider."
     )
 
 
@@ -208,7 +211,7 @@ def _cpu_speed(trial: Trial, bundle: Bundle) -> Iterator[Line]:
     test = runtime.self_test_of(bundle)
     if test is not None:
         spent = race(trial.session, test, time.perf_counter)
-        yield Line("speed", State.GOOD, f"{trial.provider}: {spent:.1f} ms for the test scan")
+        yield Line("speed", State.GOOD, f"{trial.provider}: {spent:.1f} ms {_FOR}")
 
 
 def _keys(rules: Trust) -> Iterator[Line]:
@@ -233,7 +236,8 @@ def _signature(bundle: Bundle, rules: Trust, now: datetime) -> Line:
         return Line("signature", State.NOTE, str(admission.warning))
     until = f", until {admission.expires}" if admission.expires else ""
     name = f"{bundle.card.name} {bundle.card.version}"
-    return Line("signature", State.GOOD, f"{name}: signed by {admission.signer}{until}")
+    word = "as shipped with" if admission.signer == SHIPPED else "signed by"
+    return Line("signature", State.GOOD, f"{name}: {word} {admission.signer}{until}")
 
 
 def _disk(place: Path) -> Line:

@@ -16,7 +16,7 @@ from typing import Any
 from nii.infer import selftest
 from nii.infer.selftest import OUTPUTS, Maps, Outcome, SelfTest
 
-_RACE_PX = (256, 480)
+RACE_PX = (256, 480)
 """Height and width of the input on which providers race: a CPU takes some tenths of a second."""
 _LAPS = 2
 _SOURCE_PLACE = re.compile(r"\S+\.(?:cc|cpp|h):\d+ (?:[^()]*\([^()]*\) )?")
@@ -89,7 +89,7 @@ def raced(found: Trial, test: SelfTest, cpu_ms: float, timer: Callable[[], float
 
 def race(session: Any, test: SelfTest, timer: Callable[[], float]) -> float:  # noqa: ANN401
     """Return the milliseconds of the fastest lap, after one that warms up."""
-    view = selftest.enlarged(test, *_RACE_PX)
+    view = selftest.enlarged(test, *RACE_PX)
     _maps(session, view)
     laps = []
     for _ in range(_LAPS):
