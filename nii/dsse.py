@@ -156,53 +156,67 @@ def seal(payload: bytes, key: PrivateKey, *, keyid: str = "") -> dict[str, Any]:
     }
 
 
-def unseal(envelope: object, keys: Iterable[PublicKey], hint: str = "") -> tuple[bytes, PublicKey]:
+def unseal(envelope: object, keys: Iterable[PublicKey], hint: str) -> tuple[bytes, PublicKey]:
     """Return the payload of an envelope and the key that signed it.
 
     Args:
         envelope: as :func:`seal` returns it.
         keys: keys that are trusted.
-        hint: fingerprint of the signer where it is known; only that key is tried then.
+        hint: fingerprint of the signer; only that key is tried.
 
     Raises:
-        UnknownSignerError: none of the keys signed it.
-        ValueError: it is no envelope, or the named signer did not sign this payload.
+        UnknownSignerError: the signer is not among the keys.
+        ValueError: it is no envelope, or the signer did not sign this payload.
     """
-    payload, signature, keyid = _parts(envelope)
-    name = hint or keyid
-    fitting = [key for key in keys if not name or fingerprint(key) == name]
-    for key in fitting:
-        try:
-            key.verify(signature, pae(payload), ec.ECDSA(hashes.SHA256()))
-        except InvalidSignature:
-            continue
-        return payload, key
-    if name and fitting:
-        msg = f"the signature does not fit the content, although it names the key {name[:16]}"
-        raise ValueError(msg)
-    msg = f"the signer {name[:16] or 'without a name'} is not among the trusted keys"
-    raise UnknownSignerError(msg)
+    payload, signature = _parts(envelope, hint)
+    signer = next((key for key in keys if fingerprint(key) == hint), None)
+    if signer is None:
+        msg = f"the signer {hint[:16]} is not among the trusted keys"
+        raise UnknownSignerError(msg)
+    try:
+        signer.verify(signature, pae(payload), ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature as error:
+        msg = f"a signature that does not fit the content, although it names the key {hint[:16]}"
+        raise ValueError(msg) from error
+    return payload, signer
 
 
-def _parts(envelope: object) -> tuple[bytes, bytes, str]:
-    if not isinstance(envelope, dict) or envelope.get("payloadType") != PAYLOAD_TYPE:
-        msg = f"no envelope of type {PAYLOAD_TYPE}"
-        raise ValueError(msg)
-    signatures = envelope.get("signatures")
-    if not isinstance(signatures, list) or len(signatures) != 1:
-        msg = "an envelope that does not have exactly one signature"
-        raise ValueError(msg)
-    texts = (envelope.get("payload"), *(_text(signatures[0], name) for name in ("sig", "keyid")))
-    if not all(isinstance(text, str) for text in texts):
-        msg = "an envelope whose payload or signature is no text"
-        raise ValueError(msg)
-    payload, signature, keyid = (str(text) for text in texts)
-    return (
-        base64.b64decode(payload, validate=True),
-        base64.b64decode(signature, validate=True),
-        keyid,
+def named_signer(envelope: object) -> str:
+    """Return the fingerprint that an envelope names as its signer, which proves nothing yet.
+
+    Raises:
+        ValueError: it names none.
+    """
+    try:
+        keyid = envelope["signatures"][0]["keyid"]  # type: ignore[index]
+    except (LookupError, TypeError) as error:
+        msg = "an envelope that names no signer"
+        raise ValueError(msg) from error
+    return str(keyid)
+
+
+def _parts(envelope: object, hint: str) -> tuple[bytes, bytes]:
+    """Return payload and signature of an envelope that holds nothing else."""
+    rows = envelope.get("signatures") if isinstance(envelope, dict) else None
+    row = rows[0] if isinstance(rows, list) and len(rows) == 1 else None
+    fits = (
+        isinstance(envelope, dict)
+        and isinstance(row, dict)
+        and set(envelope) == {"payload", "payloadType", "signatures"}
+        and set(row) == {"sig", "keyid"}
+        and envelope["payloadType"] == PAYLOAD_TYPE
+        and row["keyid"] in ("", hint)
     )
+    if not fits:
+        msg = f"no envelope of type {PAYLOAD_TYPE} with one signature"
+        raise ValueError(msg)
+    return _bytes(envelope["payload"]), _bytes(row["sig"])  # type: ignore[index]
 
 
-def _text(signature: object, name: str) -> object:
-    return signature.get(name, "") if isinstance(signature, dict) else None
+def _bytes(text: object) -> bytes:
+    """Return what Base64 means, written in the one right way."""
+    content = base64.b64decode(str(text), validate=True)
+    if base64.b64encode(content).decode() != text:
+        msg = "an envelope whose Base64 is not as it should be"
+        raise ValueError(msg)
+    return content

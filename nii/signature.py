@@ -5,7 +5,8 @@ every file with its SHA-256. Whoever has the public key can check it with ``mode
 key``, and what that tool signs is checked here. A single file gets a detached envelope beside it.
 
 Reading is stricter than the format asks for: one file more, less or changed, a link, a path that
-leads out of the folder, and every kind of hash but SHA-256 are refused, and no path is ignored.
+leads out of the folder, every kind of hash but SHA-256, and a signature that holds more than it
+needs are refused, and no path is ignored.
 
 Reference: OpenSSF Model Signing v1.0; in-toto Statement v1; Sigstore bundle v0.3.
 """
@@ -18,15 +19,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
-from nii.dsse import PrivateKey, PublicKey, fingerprint, seal, unseal
+from nii.dsse import PrivateKey, PublicKey, fingerprint, named_signer, seal, unseal
 from nii.folders import write_whole
 from nii.provenance import sha256_of_file
 
 SIGNATURE_FILE = "model.sig"
 DETACHED_SUFFIX = ".sig"
 _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+_PARTS = {"mediaType", "verificationMaterial", "dsseEnvelope"}
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _FOLDER_PREDICATE = "https://model_signing/signature/v1.0"
 _FILE_PREDICATE = "urn:nii:signed-file:1"
@@ -117,12 +119,11 @@ def verify_folder(folder: Path, keys: Iterable[PublicKey]) -> Signed:
         ValueError: anything else does not fit; the message says what was found.
     """
     bundle = _read(folder / SIGNATURE_FILE)
-    material = bundle.get("verificationMaterial")
-    named = material.get("publicKey") if isinstance(material, dict) else None
-    hint = named.get("hint", "") if isinstance(named, dict) else None
-    fits = bundle.get("mediaType") == _MEDIA_TYPE and isinstance(hint, str)
+    named = bundle.get("verificationMaterial")
+    hint = named["publicKey"].get("hint") if _is_key_material(named) else None
+    fits = set(bundle) == _PARTS and bundle["mediaType"] == _MEDIA_TYPE and isinstance(hint, str)
     _require(fits, f"a signature that is no {_MEDIA_TYPE} made with a key")
-    payload, signer = unseal(bundle.get("dsseEnvelope"), keys, str(hint))
+    payload, signer = unseal(bundle["dsseEnvelope"], keys, str(hint))
     subject, predicate = _opened(payload, _FOLDER_PREDICATE)
     resources = predicate.get("resources")
     rows = [_resource(row) for row in resources] if isinstance(resources, list) else []
@@ -159,10 +160,21 @@ def verify_file(path: Path, keys: Iterable[PublicKey]) -> Signed:
         ValueError: the envelope is missing or unreadable, or the file was changed.
     """
     envelope = _read(path.with_name(path.name + DETACHED_SUFFIX))
-    payload, signer = unseal(envelope, keys)
+    payload, signer = unseal(envelope, keys, named_signer(envelope))
     subject, predicate = _opened(payload, _FILE_PREDICATE)
     _require(sha256_of_file(path) == subject, f"{path.name} was changed after it was signed")
     return Signed(signer, predicate)
+
+
+def _is_key_material(named: object) -> TypeGuard[dict[str, Any]]:
+    """Tell whether the signer is named by a key, and nothing else is said."""
+    return (
+        isinstance(named, dict)
+        and set(named) == {"publicKey", "tlogEntries"}
+        and named["tlogEntries"] == []
+        and isinstance(named["publicKey"], dict)
+        and set(named["publicKey"]) == {"hint"}
+    )
 
 
 def _compare(signed: Mapping[str, str], found: Mapping[str, str]) -> None:
@@ -241,5 +253,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> Path:
-    write_whole(path, json.dumps(content).encode())
+    # Without a space, so that no byte of it can be changed unnoticed.
+    write_whole(path, json.dumps(content, separators=(",", ":")).encode())
     return path

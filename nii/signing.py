@@ -61,6 +61,13 @@ def sign(
             expected="the file of a private key",
             remedy="Make one with nii bundle keygen FILE, and name it with --key FILE.",
         )
+    if key_path.resolve().is_relative_to(folder.resolve()):
+        raise ConfigError(
+            key_path,
+            found="a private key inside the bundle",
+            expected="a key that is kept elsewhere",
+            remedy="Move it away: whoever gets the bundle must not get the key.",
+        )
     bundle, last = read_bundle(folder), _day(expires)
     key = dsse.read_private_key(key_path, _passphrase(environment))
     path = trust.sign_bundle(bundle, key, now, last)

@@ -33,7 +33,7 @@ _FREE_GB = 5.0
 """Free space below which a lane soon stops: assumption, some hundred scans with their results."""
 
 
-_FOR = "for {0} x {1} pixels".format(*RACE_PX)
+_FOR = f"for {RACE_PX[0]} x {RACE_PX[1]} pixels"
 
 
 class State(StrEnum):
