@@ -173,7 +173,8 @@ def test_nothing_but_training_loads_torch() -> None:
 
 def test_simulation_and_store_load_no_runtime() -> None:
     """Only nii.infer.runtime and what is built on it loads ONNX Runtime."""
-    floors = ("nii.infer", "nii.evaluate", "nii.train", "nii.review", "nii.worker", "nii.cli")
+    roof = ("nii.cli", "nii.signing", "nii.worker")
+    floors = ("nii.infer", "nii.evaluate", "nii.train", "nii.review", *roof)
     assert not loaded_by(modules_outside(*floors), "onnxruntime")
 
 
