@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # albumentations asks the network for a newer version when it is imported, unless told not to.
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+# ONNX Runtime reports to its makers from its import on; nii switches that off, tests do it first.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 # The first example pays for imports and type checks, so a deadline would fail at random; the same
 # examples come every time, so that a failure on one machine is a failure on all.

@@ -128,6 +128,11 @@ def _versions() -> Iterator[Line]:
     yield Line("system", State.GOOD, platform.platform())
     found = runtime.versions()
     yield Line("onnxruntime", State.GOOD, f"{found['onnxruntime']} ({found['build']})")
+    if os.environ.get(runtime.TELEMETRY_VARIABLE) == "1":
+        yield Line("telemetry", State.GOOD, "ONNX Runtime reports nothing to its makers")
+    else:
+        text = f"{runtime.TELEMETRY_VARIABLE} is not 1: ONNX Runtime may report to its makers"
+        yield Line("telemetry", State.BAD, text, f"Set {runtime.TELEMETRY_VARIABLE}=1.")
     yield Line("packages", State.GOOD, ", ".join(map(_package, _PACKAGES)))
 
 

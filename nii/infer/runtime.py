@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from jaxtyping import Float32
 
 from nii.bundle import CARD_KEY, OUTSIDE, Bundle, Card
@@ -27,6 +27,12 @@ from nii.infer import engine, selftest, trial
 from nii.infer.selftest import SelfTest
 from nii.infer.trial import Trial
 from nii.inspection import ProviderFacts
+
+TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"
+# The official builds report on every run to their makers, and read this once, when imported.
+os.environ.setdefault(TELEMETRY_VARIABLE, "1")
+
+import onnxruntime  # noqa: E402 - after the variable
 
 _LOG = logging.getLogger(__name__)
 
@@ -356,6 +362,7 @@ def _try(candidate: _Candidate, name: str, requested: Sequence[str]) -> Trial:
 
 
 def _session(candidate: _Candidate, names: Sequence[str]) -> Any:  # noqa: ANN401
+    onnxruntime.disable_telemetry_events()  # Windows does not know the variable
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = candidate.settings.threads or 0

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from nii.bundle import Bundle
-from nii.infer import doctor, engine, runtime
+from nii.infer import engine, runtime
 from nii.infer.doctor import Health, State, examine
 from nii.infer.runtime import CPU, ProviderSettings
 from nii.trust import Trust
@@ -26,6 +26,7 @@ Look = Callable[..., Health]
 def look(tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
     """Return how the doctor looks at a workstation without a GPU that allows unsigned bundles."""
     monkeypatch.setattr(engine, "gpus", lambda: ())
+    monkeypatch.setenv(runtime.TELEMETRY_VARIABLE, "1")
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [CPU])
 
     def call(
@@ -86,6 +87,12 @@ def test_an_altered_bundle_is_bad(look: Look, tiny_bundle: Bundle, tmp_path: Pat
     assert "runs on" not in health.text()
 
 
+def test_telemetry_that_is_on_is_bad(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workstation whose ONNX Runtime may report to its makers is told so."""
+    monkeypatch.setenv(runtime.TELEMETRY_VARIABLE, "0")
+    assert "may report" in bad(look())["telemetry"]
+
+
 def test_no_bundle_is_bad(tmp_path: Path) -> None:
     """A workstation without a model is not fit to run."""
     assert "bundle" in bad(examine((), ProviderSettings(), Trust(tmp_path), (), NOON))
@@ -124,7 +131,7 @@ def test_a_full_or_closed_disk_is_bad(
     look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Little space and a folder that may not be written are told by name."""
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=1e9))
+    monkeypatch.setattr("nii.infer.doctor.shutil.disk_usage", lambda _: SimpleNamespace(free=1e9))
     assert "1.0 GB free" in bad(look())["disk"]
-    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    monkeypatch.setattr("nii.infer.doctor.os.access", lambda *_: False)
     assert "cannot be written" in bad(look(places=(tmp_path / "out" / "deep",)))["disk"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,12 +22,14 @@ from nii.infer.runtime import (
     CPU,
     GPUS,
     NO_SELF_TEST,
+    TELEMETRY_VARIABLE,
     ProviderSettings,
     check_card,
     open_bundle,
     open_session,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 
@@ -284,6 +289,31 @@ def test_a_self_test_that_is_none_is_refused(tiny_bundle: Bundle, tmp_path: Path
     odd = write_bundle(tmp_path / "odd", tiny_bundle.card, model, {}, b"rubbish")
     with pytest.raises(BundleError, match="no self-test"):
         open_bundle(odd, ProviderSettings((CPU,)))
+
+
+def imported(home: Path, path: str) -> str:
+    """Import the runtime in a fresh Python whose user lives in `home`; return what it prints."""
+    variables = {**os.environ, "HOME": str(home), "PYTHONPATH": path}
+    for name in ("XDG_CACHE_HOME", TELEMETRY_VARIABLE, "CI"):
+        variables.pop(name, None)
+    words = [sys.executable, "-c", "import nii.infer.runtime"]
+    answer = subprocess.run(  # noqa: S603 - our own program
+        words, env=variables, check=True, capture_output=True, text=True
+    )
+    return answer.stdout.strip()
+
+
+def test_onnx_runtime_collects_nothing(tmp_path: Path) -> None:
+    """Importing the runtime leaves no device identifier and no queue of events behind."""
+    imported(tmp_path, str(ROOT))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_telemetry_is_off_before_the_import(tmp_path: Path) -> None:
+    """A stand-in for ONNX Runtime sees the variable at its import: later would be too late."""
+    stand_in = f"import os; print(os.environ.get({TELEMETRY_VARIABLE!r}))"
+    (tmp_path / "onnxruntime.py").write_text(stand_in)
+    assert imported(tmp_path, os.pathsep.join([str(tmp_path), str(ROOT)])) == "1"
 
 
 def test_unknown_provider_is_an_error(tiny_bundle: Bundle) -> None:
