@@ -173,6 +173,8 @@ def open_bundle(
         ConfigError: a provider is asked for that ONNX Runtime does not know.
         ProviderError: a GPU is required and none can be used, or even the CPU gives other numbers.
     """
+    if bundle.self_test_path is None:
+        _LOG.warning("self-test of %s: %s", bundle.folder, NO_SELF_TEST)
     return _open(_candidate(bundle, settings, timer))
 
 
@@ -282,8 +284,6 @@ def _open(candidate: _Candidate) -> Session:
     """Take the first provider that passes."""
     available, settings = available_providers(), candidate.settings
     requested = _requested(settings, available)
-    if candidate.test is None and not isinstance(candidate.model, bytes):
-        _LOG.warning("self-test of %s: %s", candidate.model.parent, NO_SELF_TEST)
     rejected: list[str] = []
     for last in _trials(candidate, requested):
         if last.refusal is None:
