@@ -1,4 +1,4 @@
-"""A model bundle: one folder with model.onnx, card.json, card.md and parity.json.
+"""A model bundle: a folder with model.onnx, card.json, card.md, parity.json and selftest.npz.
 
 The card holds every fact that is needed to use the model: input channels, classes, decoding,
 thresholds, provenance. The same card travels inside ``model.onnx`` (metadata key ``nii.card``),
@@ -28,6 +28,9 @@ MODEL_FILE = "model.onnx"
 CARD_FILE = "card.json"
 TEXT_FILE = "card.md"
 PARITY_FILE = "parity.json"
+SELF_TEST_FILE = "selftest.npz"
+OUTSIDE = frozenset({"model_sha256", "self_test_sha256"})
+"""Values of the card that the copy inside the model cannot hold: digests of what comes later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,8 @@ class Card:
         load: tells loaded containers from empty ones; None where that was not learnt.
         guarantee: what is promised for which scanner; None where nothing was proven.
         model_sha256: digest of ``model.onnx`` (empty inside the file itself).
+        self_test_sha256: digest of ``selftest.npz``; empty inside the model, and where the bundle
+            was made before there were self-tests.
         metrics: measured quality, by name, with the data it was measured on in the name or text.
         intended_use: what it is for.
         limits: what it is known not to do.
@@ -164,6 +169,7 @@ class Card:
     load: LoadSpec | None = None
     guarantee: GuaranteeSpec | None = None
     model_sha256: str = ""
+    self_test_sha256: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     intended_use: str = ""
     limits: tuple[str, ...] = ()
@@ -223,6 +229,11 @@ class Bundle:
         return self.folder / MODEL_FILE
 
     @property
+    def self_test_path(self) -> Path | None:
+        """Return the path of the self-test; None where the bundle has none."""
+        return self.folder / SELF_TEST_FILE if self.card.self_test_sha256 else None
+
+    @property
     def sha256(self) -> str:
         """Return the digest that names the bundle: that of its card, which holds the model's."""
         return sha256_of_file(self.folder / CARD_FILE)
@@ -253,32 +264,27 @@ def read_bundle(folder: Path) -> Bundle:
             remedy="Export the model again.",
         ) from error
     bundle = Bundle(folder, card)
-    if not bundle.model_path.is_file():
-        raise BundleError(
-            folder,
-            found=f"no {MODEL_FILE}",
-            expected="a complete bundle",
-            remedy="Copy the whole folder again.",
-        )
-    digest = sha256_of_file(bundle.model_path)
-    if digest != card.model_sha256:
-        raise BundleError(
-            bundle.model_path,
-            found=f"SHA-256 {digest[:12]}…",
-            expected=f"{card.model_sha256[:12]}… as the card says",
-            remedy="The model was altered or damaged: copy the whole bundle again.",
-        )
+    _check_file(bundle.model_path, card.model_sha256)
+    if bundle.self_test_path is not None:
+        _check_file(bundle.self_test_path, card.self_test_sha256)
     return bundle
 
 
-def write_bundle(folder: Path, card: Card, model: bytes, parity: dict[str, Any]) -> Bundle:
+def write_bundle(
+    folder: Path,
+    card: Card,
+    model: bytes,
+    parity: dict[str, Any],
+    self_test: bytes | None = None,
+) -> Bundle:
     """Write a bundle so that the folder is either complete or not there.
 
     Args:
         folder: where it goes; a bundle that is there already is replaced.
-        card: its `model_sha256` is filled in here.
+        card: its `model_sha256` and `self_test_sha256` are filled in here.
         model: content of the ONNX file, which carries the same card.
         parity: report of the comparison with the trained network.
+        self_test: an input and what the model makes of it, see :mod:`nii.infer.selftest`.
 
     Raises:
         BundleError: the folder holds something that is no bundle.
@@ -291,7 +297,10 @@ def write_bundle(folder: Path, card: Card, model: bytes, parity: dict[str, Any])
             remedy="Choose another name.",
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    data = card.to_json() | {"model_sha256": sha256_of_bytes(model)}
+    data = card.to_json() | {
+        "model_sha256": sha256_of_bytes(model),
+        "self_test_sha256": sha256_of_bytes(self_test) if self_test else "",
+    }
     complete = Card.from_json(data)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         fresh = Path(temporary) / folder.name
@@ -300,6 +309,8 @@ def write_bundle(folder: Path, card: Card, model: bytes, parity: dict[str, Any])
         _write(fresh / CARD_FILE, _json_bytes(data))
         _write(fresh / TEXT_FILE, card_text(complete).encode())
         _write(fresh / PARITY_FILE, _json_bytes(parity))
+        if self_test:
+            _write(fresh / SELF_TEST_FILE, self_test)
         if folder.exists():
             folder.rename(Path(temporary) / "replaced")
         fresh.rename(folder)
@@ -367,6 +378,24 @@ def _promised(guarantee: GuaranteeSpec | None) -> list[str]:
         *(f"* {text}" for text in guarantee.not_covered),
         "",
     ]
+
+
+def _check_file(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise BundleError(
+            path.parent,
+            found=f"no {path.name}",
+            expected="a complete bundle",
+            remedy="Copy the whole folder again.",
+        )
+    digest = sha256_of_file(path)
+    if digest != expected:
+        raise BundleError(
+            path,
+            found=f"SHA-256 {digest[:12]}…",
+            expected=f"{expected[:12]}… as the card says",
+            remedy="The file was altered or damaged: copy the whole bundle again.",
+        )
 
 
 def _read_card(folder: Path) -> dict[str, Any]:

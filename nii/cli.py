@@ -6,31 +6,31 @@ Exit codes: 0 all done, 1 something failed, 2 wrong usage or nothing to do, 130 
 from __future__ import annotations
 
 import logging
-import os
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import cyclopts
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 import nii
+from nii.cli_station import bundle, doctor, verify, watch
+from nii.cli_station import bundle_of as _bundle
+from nii.cli_station import rules_of as _rules
 from nii.errors import ConfigError, MissingExtraError, NiiError, ScanFormatError
-from nii.watch.settings import WatchSettings
+from nii.terminal import complain as _complain
+from nii.terminal import progress as _progress
+from nii.terminal import say as _say
+from nii.terminal import stop_signals as _stop_signals
 
 if TYPE_CHECKING:
     from nii.infer.batch import Inspected
     from nii.simulate.source import SimulateConfig
     from nii.train.loop import Progress
 
-MODELS_DIR = Path(__file__).resolve().parents[1] / "models"
-"""Shipped bundles, in a checkout."""
-BUNDLE_VARIABLE = "NII_BUNDLE"
 _EXTRAS = {
     "albumentations": ("train", "training"),
     "jinja2": ("review", "the web app"),
@@ -43,16 +43,18 @@ _EXTRAS = {
     "uvicorn": ("review", "the web app"),
 }
 """Package that may be absent: its extra, and what needs it."""
-Advance = Callable[[int, int, str], None]
 
 
-def inspect(
+def inspect(  # noqa: PLR0913 - each is a flag
     *scans: Path,
     out: Path,
     bundle: Path | None = None,
     require_gpu: bool = False,
     provider: tuple[str, ...] | None = None,
     threads: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    trust: Path | None = None,
+    allow_unsigned: bool = False,
+    sign: Path | None = None,
     quiet: bool = False,
 ) -> int:
     """Look for threats in scans and write a report.
@@ -70,14 +72,18 @@ def inspect(
         require_gpu: refuse to run on the CPU.
         provider: ONNX Runtime execution provider to use; may be repeated, in order of preference.
         threads: threads on the CPU; all cores where not given.
+        trust: folder of trusted keys; that in NII_TRUST or of the user where not given.
+        allow_unsigned: run a bundle that nobody known has signed.
+        sign: private key; each NAME.inspection.json gets a signature beside it.
         quiet: print errors only.
     """
     from nii import formats
     from nii.infer.batch import inspect_files
     from nii.infer.detect import Detector
     from nii.infer.report import entry_of, write_report
-    from nii.infer.results import Failure
+    from nii.infer.results import INSPECTION_SUFFIX, Failure
     from nii.infer.runtime import ProviderSettings
+    from nii.signing import read_key, sign_findings
 
     try:
         groups = formats.find(scans)
@@ -86,7 +92,8 @@ def inspect(
     if not groups:
         return _complain("Nothing to do: there is no scan in what was named.", 2)
     settings = ProviderSettings(provider, require_gpu, threads)
-    detector = Detector.open(_bundle(bundle), settings)
+    key = read_key(sign) if sign else None
+    detector = Detector.open(_bundle(bundle), settings, _rules(trust, allow_unsigned))
     entries, failures, interrupted = [], [], False
     with _progress("inspecting", quiet=quiet) as advance:
         try:
@@ -96,6 +103,9 @@ def inspect(
                     _complain(f"not inspected: {result.error}", 1)
                 else:
                     entries.append(entry_of(result))
+                    if key is not None:
+                        findings = out / f"{result.stem}{INSPECTION_SUFFIX}"
+                        sign_findings(findings, key, datetime.now(UTC))
                     _say(_line(result), quiet=quiet)
                 advance(done, len(groups), "")
         except KeyboardInterrupt:
@@ -215,7 +225,7 @@ def simulate(  # noqa: PLR0913 - each is a flag
     *,
     out: Path,
     count: Annotated[int, Parameter(validator=Number(gte=1))] = 10,
-    preset: Literal["linac_9_6", "linac_6_4", "linac_6", "display", "mixed"] = "linac_9_6",
+    preset: str = "linac_9_6",
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
     threats: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.6,
     workers: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
@@ -230,7 +240,8 @@ def simulate(  # noqa: PLR0913 - each is a flag
     Args:
         out: folder for the scans and their labels (annotations.json, COCO).
         count: number of scans.
-        preset: scanner; display: 8-bit pictures of unknown grey curve; mixed: all of them.
+        preset: scanner, as linac_9_6, linac_6_4, linac_6, portal_9_6, rail_9_6, betatron_7_5;
+            display: 8-bit pictures of unknown grey curve; mixed: linacs and display.
         seed: another seed gives other scans.
         threats: share of the scans that hold threats, 0 to 1.
         workers: processes; 0 works in this one.
@@ -284,25 +295,6 @@ def quality(*subjects: str, out: Path, limits: Path | None = None) -> int:
     return int(not good)
 
 
-def bundle(action: Literal["verify"], folder: Path) -> int:
-    """Check a model bundle: all files there and unaltered, one card in both places, loadable.
-
-    Example: nii bundle verify models/compact
-
-    Args:
-        action: what to do.
-        folder: the bundle.
-    """
-    from nii.infer.detect import Detector
-    from nii.infer.runtime import CPU, ProviderSettings
-
-    detector = Detector.open(folder, ProviderSettings((CPU,)))
-    facts, card = detector.model, detector.card
-    _say(f"{action}: {facts.name} {facts.version} is intact (SHA-256 of its card {facts.sha256})")
-    _say(f"finds {', '.join(card.threats + card.structures)}; thresholds: {card.thresholds.basis}")
-    return 0
-
-
 def worker(  # noqa: PLR0913 - each is a flag
     inbox: Path,
     *,
@@ -313,6 +305,8 @@ def worker(  # noqa: PLR0913 - each is a flag
     renamed: bool = False,
     once: bool = False,
     require_gpu: bool = False,
+    trust: Path | None = None,
+    allow_unsigned: bool = False,
 ) -> int:
     """Inspect scans as they arrive in a folder, and store the results.
 
@@ -328,6 +322,8 @@ def worker(  # noqa: PLR0913 - each is a flag
             finished when it has not changed between two looks.
         once: deal with what is there, then stop.
         require_gpu: refuse to run on the CPU.
+        trust: folder of trusted keys; that in NII_TRUST or of the user where not given.
+        allow_unsigned: run a bundle that nobody known has signed.
     """
     from nii.infer.detect import Detector
     from nii.infer.runtime import ProviderSettings
@@ -340,7 +336,8 @@ def worker(  # noqa: PLR0913 - each is a flag
         outbox=outbox,
         finished_by="rename" if renamed else "two looks",
     )
-    detector = Detector.open(_bundle(bundle), ProviderSettings(require_gpu=require_gpu))
+    providers = ProviderSettings(require_gpu=require_gpu)
+    detector = Detector.open(_bundle(bundle), providers, _rules(trust, allow_unsigned))
     if once:
         summary = run_once(settings, detector)
     else:
@@ -348,45 +345,6 @@ def worker(  # noqa: PLR0913 - each is a flag
             summary = run(settings, detector, stop)
     _say(str(summary))
     return int(bool(summary.quarantined))
-
-
-def watch(  # noqa: D417 - the fields of the settings are described there
-    settings: Annotated[WatchSettings, Parameter(name="*")],
-    *,
-    bundle: Path | None = None,
-    once: bool = False,
-    dry_run: bool = False,
-    require_gpu: bool = False,
-    quiet: bool = False,
-) -> int:
-    """Inspect scans as they arrive in folders: each once, for months, whatever ends in between.
-
-    Ctrl-C and SIGTERM finish the scans in hand.
-
-    Example: nii watch /lane1 /lane2 --out results --port 9273
-
-    Args:
-        bundle: folder of the model; where it is not given, that in NII_BUNDLE or in models/.
-        once: deal with what is there, then stop.
-        dry_run: list what would be done, and write nothing.
-        require_gpu: refuse to run on the CPU.
-        quiet: report troubles only.
-    """
-    from nii.infer.detect import Detector
-    from nii.infer.runtime import ProviderSettings
-    from nii.watch import run as watching
-
-    if dry_run:
-        for found in watching.plan(settings):
-            _say(f"{found.status:11}  {', '.join(map(str, found.paths + found.sidecars))}")
-        return 0
-    logging.getLogger("nii.watch").setLevel(logging.WARNING if quiet else logging.INFO)
-    model, provider = _bundle(bundle), ProviderSettings(require_gpu=require_gpu)
-    work = watching.run_once if once else watching.run
-    with _stop_signals() as stop:
-        summary = work(settings, lambda: Detector.open(model, provider), stop)
-    _say(str(summary), quiet=quiet)
-    return int(bool(once and (summary.quarantined or summary.retried or summary.waiting)))
 
 
 def review(store: Path, *, host: str = "127.0.0.1", port: int = 8000) -> int:
@@ -406,7 +364,20 @@ def review(store: Path, *, host: str = "127.0.0.1", port: int = 8000) -> int:
     return 0
 
 
-COMMANDS = (inspect, watch, worker, review, simulate, quality, train, export, evaluate, bundle)
+COMMANDS = (
+    inspect,
+    watch,
+    worker,
+    review,
+    simulate,
+    quality,
+    train,
+    export,
+    evaluate,
+    bundle,
+    verify,
+    doctor,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -448,24 +419,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(code or 0) if words else 2
 
 
-def _bundle(named: Path | None) -> Path:
-    """Return the bundle that was named, or the only one that is shipped."""
-    place = named or os.environ.get(BUNDLE_VARIABLE)
-    if place:
-        return Path(place)
-    shipped = sorted(card.parent for card in MODELS_DIR.glob("*/card.json"))
-    if len(shipped) == 1:
-        return shipped[0]
-    names = ", ".join(folder.name for folder in shipped) or "none"
-    raise ConfigError(
-        "bundle",
-        found=f"{names} in {MODELS_DIR}",
-        expected="exactly one model, or the name of one",
-        remedy=f"Name one with --bundle, or in the environment variable {BUNDLE_VARIABLE}.",
-    )
-
-
 def _simulation(preset: str, threats: float) -> SimulateConfig:
+    from nii.simulate.scanner import preset as known
     from nii.simulate.scene import SceneConfig
     from nii.simulate.source import SimulateConfig
 
@@ -475,6 +430,7 @@ def _simulation(preset: str, threats: float) -> SimulateConfig:
     if preset == "mixed":
         scanners = ("linac_9_6", "linac_6_4", "linac_6")
         return SimulateConfig(scene=scene, scanners=scanners, display_share=0.25)
+    known(preset)  # an unknown name ends here, before anything is written
     return SimulateConfig(scene=scene, scanners=(preset,))
 
 
@@ -489,60 +445,6 @@ def _line(result: Inspected) -> str:
     tail = f"; and {more} more" if more > 0 else ""
     parts = ", ".join(part.label for part in inspection.containers) or "no container"
     return f"{inspection.level:6}  {result.files[0]}  {parts}: {found or 'nothing found'}{tail}"
-
-
-def _say(text: str, *, quiet: bool = False) -> None:
-    if not quiet:
-        print(_printable(text), flush=True)
-
-
-def _complain(text: str, code: int) -> int:
-    print("nii:", _printable(text), file=sys.stderr, flush=True)
-    return code
-
-
-def _printable(text: str) -> str:
-    """Return a text whose control characters do nothing to a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
-
-
-@contextmanager
-def _progress(what: str, *, quiet: bool = False) -> Iterator[Advance]:
-    """Offer a function that moves a bar; on a terminal only."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda done, total, text: None  # noqa: ARG005 - nothing is shown
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bar(
-        *columns,
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}", markup=False),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task(what, total=None, text="")
-        yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Offer an event that Ctrl-C and SIGTERM set, so that the scan in hand is finished."""
-    import signal
-
-    stop = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: stop.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

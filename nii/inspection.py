@@ -126,11 +126,20 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """Which model looked: name, version and digest of the bundle, whose files were intact."""
+    """Which model looked.
+
+    Attributes:
+        name: of the bundle.
+        version: of the model.
+        sha256: digest of the bundle, whose files were intact.
+        signer: who vouches for it: a key's name and fingerprint, or ``nii`` for a shipped one; None
+            where nobody does or nobody asked.
+    """
 
     name: str
     version: str
     sha256: str
+    signer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +152,8 @@ class ProviderFacts:
         available: providers that the installed ONNX Runtime offers.
         device: ``gpu`` or ``cpu``.
         reason: why the GPU was not used, in words; None when it was.
+        rejected: providers that were tried and not used, each with the reason, in order.
+        self_test: what came of the bundle's self-test on the provider that runs, in words.
     """
 
     used: tuple[str, ...]
@@ -150,6 +161,8 @@ class ProviderFacts:
     available: tuple[str, ...]
     device: str
     reason: str | None
+    rejected: tuple[str, ...] = ()
+    self_test: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,19 @@ def test_altered_model_is_refused(bundle: Bundle) -> None:
         read_bundle(bundle.folder)
 
 
+def test_the_self_test_belongs_to_the_bundle(tmp_path: Path) -> None:
+    """A self-test is found again by its digest; altered or missing it is refused."""
+    bundle = write_bundle(tmp_path / "b", CARD, MODEL, {}, b"numbers")
+    path = read_bundle(bundle.folder).self_test_path
+    assert path is not None
+    path.write_bytes(b"other numbers")
+    with pytest.raises(BundleError, match="altered or damaged"):
+        read_bundle(bundle.folder)
+    path.unlink()
+    with pytest.raises(BundleError, match=r"no selftest\.npz"):
+        read_bundle(bundle.folder)
+
+
 @pytest.mark.parametrize("name", [MODEL_FILE, CARD_FILE])
 def test_incomplete_bundle_is_refused(bundle: Bundle, name: str) -> None:
     """A bundle without its model or its card is refused, and the file is named."""

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from nii import cli, formats
-from nii.bundle import write_bundle
+from nii.cli_station import BUNDLE_VARIABLE
 from nii.errors import BundleError, ConfigError
 from nii.scan import Scan
 
@@ -37,9 +37,8 @@ def tiny() -> ModuleType:
 @pytest.fixture(scope="module")
 def bundle(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a real, tiny bundle."""
-    card = tiny.tiny_card()
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    return write_bundle(folder, card, tiny.tiny_model(card), {}).folder
+    made: Path = tiny.tiny_bundle_in(tmp_path_factory.mktemp("models") / "tiny").folder
+    return made
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def run() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Return how nii is called as a program, without a terminal."""
 
     def call(*words: object) -> subprocess.CompletedProcess[str]:
-        environment = {k: v for k, v in os.environ.items() if k != cli.BUNDLE_VARIABLE}
+        environment = {k: v for k, v in os.environ.items() if k != BUNDLE_VARIABLE}
         environment |= {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
         command = [sys.executable, "-m", "nii.cli", *map(str, words)]
         return subprocess.run(  # noqa: S603 - our own program
@@ -73,7 +72,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def test_all_good_is_zero(run: Run, scans: Path, bundle: Path, tmp_path: Path) -> None:
     """Good scans, one under a hostile name: code 0, all files, and no control character."""
     out = tmp_path / "out"
-    answer = run("inspect", scans, "--out", out, "--bundle", bundle)
+    answer = run("inspect", scans, "--out", out, "--bundle", bundle, "--allow-unsigned")
     assert answer.returncode == 0, answer.stderr
     assert (out / "index.html").is_file()
     assert len(list(out.glob("*.inspection.json"))) == 2
@@ -90,10 +89,12 @@ def test_a_bad_file_among_good_ones_is_one(
     """A broken file: code 1, its reason on the error stream and in the report, the others done."""
     (scans / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
     out = tmp_path / "out"
-    answer = run("inspect", scans, "--out", out, "--bundle", bundle, "--quiet")
+    words = ("inspect", scans, "--out", out, "--bundle", bundle, "--quiet", "--allow-unsigned")
+    answer = run(*words)
     assert answer.returncode == 1
     assert answer.stdout == ""
-    assert answer.stderr.count("\n") == 1
+    complaints = [line for line in answer.stderr.splitlines() if not line.startswith("nii: WARN")]
+    assert len(complaints) == 1
     assert "broken.png" in answer.stderr
     assert "Traceback" not in answer.stderr
     assert len(list(out.glob("*.inspection.json"))) == 2
@@ -119,6 +120,8 @@ def test_wrong_usage_is_two(run: Run, bundle: Path, tmp_path: Path) -> None:
         (("inspect", "{tmp}", "--out", "{tmp}/o", "--threads", "0"), "threads"),
         (("simulate", "--out", "{tmp}/o", "--threats", "2"), "threats"),
         (("bundle", "repair", "{tmp}"), "repair"),
+        (("bundle", "sign", "{tmp}"), "--key"),
+        (("verify", "{tmp}"), "inspection.json"),
         (("train", "{tmp}/absent.toml"), "absent.toml"),
     ],
 )
@@ -143,18 +146,35 @@ def test_help_and_version_are_zero(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"Example: nii {name}" in capsys.readouterr().out
 
 
-def test_bundle_verify(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A sound bundle is 0; one altered byte is 1, with a message that says so."""
-    assert cli.main(["bundle", "verify", str(bundle)]) == 0
-    assert "tiny 1 is intact" in capsys.readouterr().out
-    altered = tmp_path / "altered"
-    altered.mkdir()
-    for file in bundle.iterdir():
-        (altered / file.name).write_bytes(file.read_bytes())
-    model = altered / "model.onnx"
-    model.write_bytes(model.read_bytes() + b"\0")
-    assert cli.main(["bundle", "verify", str(altered)]) == 1
-    assert "SHA-256" in capsys.readouterr().err
+def test_an_unsigned_bundle_is_refused(
+    scans: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A runner does not start with a bundle that nobody vouches for, and says what to do."""
+    words = ["inspect", str(scans), "--out", str(tmp_path / "o"), "--bundle", str(bundle)]
+    assert cli.main(words) == 1
+    assert "--allow-unsigned" in capsys.readouterr().err
+    worker = ["worker", str(scans), "--store", str(tmp_path / "s"), "--bundle", str(bundle)]
+    assert cli.main([*worker, "--once"]) == 1
+    assert "--allow-unsigned" in capsys.readouterr().err
+
+
+def test_signed_findings_are_verified(
+    scans: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What inspect --sign writes is accepted by verify, until one finding changes."""
+    out, key, trust = tmp_path / "o", tmp_path / "lane1", tmp_path / "trust"
+    own = ["--trust", str(trust)]
+    assert cli.main(["bundle", "keygen", str(key)]) == 0
+    assert cli.main(["bundle", "trust", f"{key}.pub", *own]) == 0
+    words = ["inspect", str(scans / "plain.tiff"), "--out", str(out), "--bundle", str(bundle)]
+    assert cli.main([*words, "--allow-unsigned", "--sign", str(key)]) == 0
+    assert cli.main(["verify", str(out), *own]) == 0
+    assert "signed by lane1" in capsys.readouterr().out
+    (finding,) = out.glob("*.inspection.json")
+    assert json.loads(finding.read_text("utf-8"))["model"]["signer"] is None
+    finding.write_bytes(finding.read_bytes() + b" ")
+    assert cli.main(["verify", str(out), *own]) == 1
+    assert "was changed" in capsys.readouterr().err
 
 
 def test_a_required_gpu_that_is_absent_is_one(
@@ -167,24 +187,8 @@ def test_a_required_gpu_that_is_absent_is_one(
     """With --require-gpu nothing runs on the CPU in silence."""
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     words = ["inspect", str(scans), "--out", str(tmp_path / "o"), "--bundle", str(bundle)]
-    assert cli.main([*words, "--require-gpu"]) == 1
+    assert cli.main([*words, "--require-gpu", "--allow-unsigned"]) == 1
     assert "offers no GPU" in capsys.readouterr().err
-
-
-def test_the_shipped_bundle_is_the_default(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The only shipped bundle is taken, the variable goes before it, and two are no choice."""
-    monkeypatch.delenv(cli.BUNDLE_VARIABLE, raising=False)
-    monkeypatch.setattr(cli, "MODELS_DIR", bundle.parent)
-    assert cli._bundle(None) == bundle
-    assert cli._bundle(tmp_path) == tmp_path
-    monkeypatch.setenv(cli.BUNDLE_VARIABLE, str(tmp_path / "named"))
-    assert cli._bundle(None) == tmp_path / "named"
-    monkeypatch.delenv(cli.BUNDLE_VARIABLE)
-    monkeypatch.setattr(cli, "MODELS_DIR", tmp_path)
-    with pytest.raises(ConfigError, match="none in"):
-        cli._bundle(None)
 
 
 def _raise(error: BaseException) -> Callable[..., int]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from nii.bundle import Bundle, Card, read_bundle
 from nii.detections import Detections
 from nii.infer.decode import Frame, OutputMaps, decode
-from nii.infer.runtime import ProviderSettings, Session, check_card, open_session
+from nii.infer.runtime import ProviderSettings, Session, check_card, open_bundle
 from nii.inspection import ModelFacts, ProviderFacts
 from nii.preprocess import preprocess
 from nii.scan import Scan
+from nii.trust import Trust, admit
 
 
 class Detector:
@@ -25,7 +27,11 @@ class Detector:
     """
 
     def __init__(
-        self, bundle: Bundle, session: Session, timer: Callable[[], float] = time.perf_counter
+        self,
+        bundle: Bundle,
+        session: Session,
+        timer: Callable[[], float] = time.perf_counter,
+        signer: str | None = None,
     ) -> None:
         """Keep an intact bundle and its open session.
 
@@ -33,26 +39,35 @@ class Detector:
             bundle: a bundle whose files were found intact.
             session: its model, held open.
             timer: clock in seconds that only rises.
+            signer: who vouches for the bundle; None where nobody does or nobody asked.
 
         Raises:
             BundleError: the card inside the model is not the one of the bundle.
         """
         check_card(session, bundle.card, bundle.folder)
         self.card: Card = bundle.card
-        self.model = ModelFacts(bundle.card.name, bundle.card.version, bundle.sha256)
+        self.model = ModelFacts(bundle.card.name, bundle.card.version, bundle.sha256, signer)
         self._session = session
         self._timer = timer
 
     @classmethod
-    def open(cls, folder: Path, settings: ProviderSettings | None = None) -> Detector:
+    def open(
+        cls, folder: Path, settings: ProviderSettings | None = None, rules: Trust | None = None
+    ) -> Detector:
         """Read a bundle and open its model.
 
+        Args:
+            folder: the bundle.
+            settings: what it shall run on.
+            rules: whom to trust; None does not ask who signed it.
+
         Raises:
-            BundleError: the bundle is incomplete, altered or contradicts itself.
+            BundleError: the bundle is incomplete, altered, contradicts itself or is not trusted.
             ProviderError: a GPU is required and none can be used.
         """
         bundle = read_bundle(folder)
-        return cls(bundle, open_session(bundle.model_path, settings or ProviderSettings()))
+        signer = admit(bundle, rules, datetime.now(UTC)).signer if rules else None
+        return cls(bundle, open_bundle(bundle, settings or ProviderSettings()), signer=signer)
 
     @property
     def provider(self) -> ProviderFacts:

@@ -1,25 +1,38 @@
 """Runtime: one ONNX model held open, and the truth about the hardware that it runs on.
 
-The only importer of ONNX Runtime. That library drops a GPU it cannot use and goes on with the CPU;
-so the providers are read back from the session after it was made, and the reason is kept.
+The only importer of ONNX Runtime. That library drops a GPU it cannot use and goes on with the CPU.
+So each provider is tried by itself: it must be in the session that was made, must have taken a part
+of the model, must give the numbers of the bundle's self-test and must be faster than the CPU. One
+that fails is left out, and the reason is kept.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from jaxtyping import Float32
 
-from nii.bundle import CARD_KEY, Card
+from nii.bundle import CARD_KEY, OUTSIDE, Bundle, Card
 from nii.errors import BundleError, ConfigError, ProviderError
+from nii.folders import cache_folder
+from nii.infer import engine, selftest, trial
+from nii.infer.selftest import SelfTest
+from nii.infer.trial import Trial
 from nii.inspection import ProviderFacts
+
+TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"
+# The official builds report on every run to their makers, and read this once, when imported.
+os.environ.setdefault(TELEMETRY_VARIABLE, "1")
+
+import onnxruntime  # noqa: E402 - after the variable
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,21 +47,12 @@ GPUS = (
     "CoreMLExecutionProvider",
 )
 """GPU providers in the order of preference."""
-_OPTIONS: Mapping[str, Mapping[str, str]] = {
-    # Both would otherwise be free to choose the CPU, and still carry their name.
-    "OpenVINOExecutionProvider": {"device_type": "GPU"},
-    "CoreMLExecutionProvider": {"MLComputeUnits": "CPUAndGPU"},
-}
 INPUTS = ("detail", "overview")
-OUTPUTS = (
-    "threat_heat",
-    "threat_ltrb",
-    "structure_centre",
-    "structure_inside",
-    "structure_ltrb",
-)
+OUTPUTS = selftest.OUTPUTS
+_TENSORRT, _CUDA = GPUS[:2]
 _ERRORS_ONLY = 3
 """Severity of ONNX Runtime's own log: it warns about harmless matters at length."""
+NO_SELF_TEST = "none in this bundle: neither numbers nor speed of the provider were checked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class ProviderSettings:
     """Refuse to run on a CPU."""
     threads: int | None = None
     """Threads for one scan on the CPU; None lets ONNX Runtime use every core."""
+    cache: Path | None = None
+    """Folder of compiled engines; None takes that of the user, or the one in NII_CACHE."""
 
     def __post_init__(self) -> None:
         """Check the number of threads.
@@ -115,15 +121,28 @@ class Session:
         except Exception as error:  # ONNX Runtime's exceptions have no common root
             raise ProviderError(
                 f"model on {', '.join(self.provider.used)}",
-                found=_first_line(error),
+                found=trial.first_line(error),
                 expected=f"a result for a scan of {detail.shape[3]} x {detail.shape[2]} pixels",
                 remedy="Free memory on the device, or choose another provider.",
             ) from error
         return tuple(maps)
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A model, what is known of it, and how it shall run."""
+
+    model: Path | bytes
+    settings: ProviderSettings
+    test: SelfTest | None
+    folder: Callable[[], Path | None]
+    timer: Callable[[], float]
+
+
 def open_session(model: Path | bytes, settings: ProviderSettings) -> Session:
-    """Open a model on the best hardware that the settings allow.
+    """Open a model that comes without a bundle on the best hardware that the settings allow.
+
+    Numbers and speed are not checked; for a bundle use :func:`open_bundle`.
 
     Args:
         model: path or content of an ONNX file.
@@ -134,28 +153,72 @@ def open_session(model: Path | bytes, settings: ProviderSettings) -> Session:
         ConfigError: a provider is asked for that ONNX Runtime does not know.
         ProviderError: a GPU is required and none can be used.
     """
-    available = tuple(onnxruntime.get_available_providers())
-    requested = _requested(settings, available)
-    session, refusals = _create(model, [p for p in requested if p in available], settings)
-    used = tuple(session.get_providers())
-    on_gpu = any(provider in GPUS for provider in used)
-    facts = ProviderFacts(
-        used=used,
-        requested=requested,
-        available=available,
-        device="gpu" if on_gpu else "cpu",
-        reason=None if on_gpu else _why_no_gpu(requested, available, refusals),
-    )
-    if settings.require_gpu and not on_gpu:
-        raise ProviderError(
-            "GPU",
-            found=f"{', '.join(used)}, because {facts.reason}",
-            expected=f"one of {', '.join(GPUS)}",
-            remedy="Install the ONNX Runtime for your GPU, see docs/install.md, or allow the CPU.",
-        )
-    _LOG.info("runs on %s%s", ", ".join(used), f" ({facts.reason})" if facts.reason else "")
-    _check_signature(session, model)
-    return Session(session, facts)
+    return _open(_Candidate(model, settings, None, lambda: None, time.perf_counter))
+
+
+def open_bundle(
+    bundle: Bundle,
+    settings: ProviderSettings,
+    timer: Callable[[], float] = time.perf_counter,
+) -> Session:
+    """Open the model of a bundle on the best hardware that passes its self-test.
+
+    Args:
+        bundle: a bundle whose files were found intact.
+        settings: what it shall run on.
+        timer: clock in seconds that only rises.
+
+    Raises:
+        BundleError: model or self-test is none.
+        ConfigError: a provider is asked for that ONNX Runtime does not know.
+        ProviderError: a GPU is required and none can be used, or even the CPU gives other numbers.
+    """
+    if bundle.self_test_path is None:
+        _LOG.warning("self-test of %s: %s", bundle.folder, NO_SELF_TEST)
+    return _open(_candidate(bundle, settings, timer))
+
+
+def try_providers(
+    bundle: Bundle,
+    settings: ProviderSettings,
+    timer: Callable[[], float] = time.perf_counter,
+) -> Iterator[Trial]:
+    """Try every provider that the settings allow, in order, the CPU included.
+
+    Raises:
+        BundleError, ConfigError: as in :func:`open_bundle`.
+    """
+    candidate = _candidate(bundle, settings, timer)
+    yield from _trials(candidate, _requested(settings, onnxruntime.get_available_providers()))
+
+
+def self_test_of(bundle: Bundle) -> SelfTest | None:
+    """Return the self-test of a bundle; None where it was made before there were any.
+
+    Raises:
+        BundleError: the file is none.
+    """
+    if bundle.self_test_path is None:
+        return None
+    try:
+        return selftest.from_bytes(bundle.self_test_path.read_bytes())
+    except ValueError as error:
+        raise BundleError(
+            bundle.self_test_path,
+            found=str(error),
+            expected="a self-test that nii export wrote",
+            remedy="Export the model again.",
+        ) from error
+
+
+def versions() -> dict[str, str]:
+    """Return version and build of ONNX Runtime."""
+    return {"onnxruntime": onnxruntime.__version__, "build": onnxruntime.get_build_info()}
+
+
+def available_providers() -> tuple[str, ...]:
+    """Return the providers that the installed ONNX Runtime offers."""
+    return tuple(onnxruntime.get_available_providers())
 
 
 def check_card(session: Session, card: Card, folder: Path) -> None:
@@ -182,7 +245,7 @@ def check_card(session: Session, card: Card, folder: Path) -> None:
             remedy="Export the model again.",
         ) from error
     beside = card.to_json()
-    other = sorted(key for key in beside if key != "model_sha256" and inside[key] != beside[key])
+    other = sorted(key for key in beside if key not in OUTSIDE and inside[key] != beside[key])
     if other:
         raise BundleError(
             folder,
@@ -207,46 +270,117 @@ def _requested(settings: ProviderSettings, available: Sequence[str]) -> tuple[st
     return settings.providers
 
 
-def _create(
-    model: Path | bytes, providers: list[str], settings: ProviderSettings
-) -> tuple[Any, list[str]]:
-    """Make a session; a provider that refuses is left out, and what it said is returned."""
+def _candidate(
+    bundle: Bundle, settings: ProviderSettings, timer: Callable[[], float]
+) -> _Candidate:
+    def folder() -> Path:
+        root = settings.cache or cache_folder()
+        return engine.folder_of(root, bundle.sha256, engine.gpus(), onnxruntime.__version__)
+
+    return _Candidate(bundle.model_path, settings, self_test_of(bundle), folder, timer)
+
+
+def _open(candidate: _Candidate) -> Session:
+    """Take the first provider that passes."""
+    available, settings = available_providers(), candidate.settings
+    requested = _requested(settings, available)
+    rejected: list[str] = []
+    for last in _trials(candidate, requested):
+        if last.refusal is None:
+            break
+        _LOG.warning("%s is not used: %s", last.provider, last.refusal)
+        rejected.append(f"{last.provider}: {last.refusal}")
+    on_gpu = last.provider in GPUS
+    facts = ProviderFacts(
+        used=tuple(last.session.get_providers()),
+        requested=requested,
+        available=available,
+        device="gpu" if on_gpu else "cpu",
+        reason=None if on_gpu else _why_no_gpu(requested, available, rejected),
+        rejected=tuple(rejected),
+        self_test=str(last.outcome) if last.outcome else NO_SELF_TEST,
+    )
+    _check_facts(facts, last, settings)
+    _LOG.info("runs on %s%s", ", ".join(facts.used), f" ({facts.reason})" if facts.reason else "")
+    return Session(last.session, facts)
+
+
+def _check_facts(facts: ProviderFacts, last: Trial, settings: ProviderSettings) -> None:
+    if settings.require_gpu and facts.device != "gpu":
+        raise ProviderError(
+            "GPU",
+            found=f"{', '.join(facts.used)}, because {facts.reason}",
+            expected=f"one of {', '.join(GPUS)}",
+            remedy="Install the ONNX Runtime for your GPU, see docs/install.md and nii doctor, or "
+            "allow the CPU.",
+        )
+    if last.refusal is not None:
+        raise ProviderError(
+            last.provider,
+            found=last.refusal,
+            expected="the numbers that the model gave when it was exported",
+            remedy="Install ONNX Runtime again, in the version of constraints.txt.",
+        )
+
+
+def _trials(candidate: _Candidate, requested: Sequence[str]) -> Iterator[Trial]:
+    """Try providers in order up to the CPU, which comes last in any case."""
+    available = onnxruntime.get_available_providers()
+    gpus = requested[: requested.index(CPU)] if CPU in requested else requested
+    cpu_ms: float | None = None
+    for name in gpus:
+        if name not in available:
+            yield Trial(name, "the installed ONNX Runtime does not offer it")
+            continue
+        found = _try(candidate, name, requested)
+        if found.refusal is None and candidate.test is not None:
+            if cpu_ms is None:
+                cpu = _session(candidate, [CPU])
+                cpu_ms = trial.race(cpu, candidate.test, candidate.timer)
+            found = trial.raced(found, candidate.test, cpu_ms, candidate.timer)
+        yield found
+    yield _try(candidate, CPU, requested)
+
+
+def _try(candidate: _Candidate, name: str, requested: Sequence[str]) -> Trial:
+    # What TensorRT cannot do, CUDA does on the same card.
+    second = [_CUDA] if name == _TENSORRT and _CUDA in requested else []
+    names = [name, *second, CPU] if name != CPU else [CPU]
+    try:
+        session = _session(candidate, names)
+    except Exception as error:  # ONNX Runtime's exceptions have no common root
+        if name == CPU:
+            raise BundleError(
+                _name(candidate.model),
+                found=trial.first_line(error),
+                expected="an ONNX model that ONNX Runtime can load",
+                remedy="Copy the bundle again, or export the model again.",
+            ) from error
+        return Trial(name, f"it could not start: {trial.first_line(error)}")
+    _check_signature(session, candidate.model)
+    return trial.judged(name, session, candidate.test)
+
+
+def _session(candidate: _Candidate, names: Sequence[str]) -> Any:  # noqa: ANN401
+    onnxruntime.disable_telemetry_events()  # Windows does not know the variable
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = settings.threads or 0
-    source = model if isinstance(model, bytes) else str(model)
-    refusals: list[str] = []
-    while True:
-        wished = [(name, dict(_OPTIONS.get(name, {}))) for name in providers] or [(CPU, {})]
-        try:
-            session = onnxruntime.InferenceSession(
-                source, options, providers=wished, enable_fallback=0
-            )
-        except Exception as error:  # ONNX Runtime's exceptions have no common root
-            gpus = [name for name in providers if name in GPUS]
-            if not gpus:
-                raise BundleError(
-                    _name(model),
-                    found=_first_line(error),
-                    expected="an ONNX model that ONNX Runtime can load",
-                    remedy="Copy the bundle again, or export the model again.",
-                ) from error
-            refusals.append(f"{gpus[0]}: {_first_line(error)}")
-            providers = [name for name in providers if name != gpus[0]]
-        else:
-            return session, refusals
+    options.intra_op_num_threads = candidate.settings.threads or 0
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    folder = candidate.folder() if names[0] in GPUS else None
+    model = candidate.model
+    return onnxruntime.InferenceSession(
+        model if isinstance(model, bytes) else str(model),
+        options,
+        providers=[(name, engine.options(name, folder)) for name in names],
+        enable_fallback=0,
+    )
 
 
-def _why_no_gpu(requested: Sequence[str], available: Sequence[str], refusals: list[str]) -> str:
+def _why_no_gpu(requested: Sequence[str], available: Sequence[str], rejected: list[str]) -> str:
+    if any(name in available and name in GPUS for name in requested) and rejected:
+        return "; ".join(rejected)
     wished = [name for name in requested if name in GPUS]
-    offered = [name for name in wished if name in available]
-    if refusals:
-        return f"ONNX Runtime could not start it ({'; '.join(refusals)})"
-    if offered:
-        return (
-            f"the installed ONNX Runtime offers {', '.join(offered)} but dropped it without an "
-            "error: the driver or a library of the GPU is missing or has another version"
-        )
     if wished:
         return f"the installed ONNX Runtime does not offer {', '.join(wished)}"
     if any(name in GPUS for name in available):
@@ -269,7 +403,3 @@ def _check_signature(session: Any, model: Path | bytes) -> None:  # noqa: ANN401
 
 def _name(model: Path | bytes) -> str:
     return "model" if isinstance(model, bytes) else str(model)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -19,6 +19,7 @@ import nii
 from nii.bundle import CARD_KEY, Bundle, Card, Thresholds, write_bundle
 from nii.config import from_dict
 from nii.errors import BundleError
+from nii.infer import selftest
 from nii.infer.decode import OutputMaps
 from nii.infer.runtime import CPU, INPUTS, OUTPUTS, ProviderSettings, open_session
 from nii.preprocess import CHANNELS, ModelInput, preprocess
@@ -88,7 +89,7 @@ def export(
     model = to_onnx(network, card)
     seen = [preprocess(scan, card.preprocess) for scan in parity_scans(meta.config, scans)]
     parity = prove(network, model, seen, card)
-    return write_bundle(bundle, card, model, parity.to_json())
+    return write_bundle(bundle, card, model, parity.to_json(), self_test_of(model, card))
 
 
 def trained(run: Path) -> tuple[nn.Module, Meta]:
@@ -205,6 +206,12 @@ def prove(network: nn.Module, model: bytes, seen: list[ModelInput], card: Card) 
         )
     _LOG.info("PyTorch and ONNX agree on %d scans", len(seen))
     return parity
+
+
+def self_test_of(model: bytes, card: Card) -> bytes:
+    """Return what every machine that runs the model later shall compute; see `selftest`."""
+    session = open_session(model, ProviderSettings(providers=(CPU,)))
+    return selftest.to_bytes(selftest.record(session.run, card.preprocess))
 
 
 def parity_scans(config: TrainConfig, count: int) -> Iterator[Scan]:

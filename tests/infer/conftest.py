@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ import pytest
 from jaxtyping import Float32
 
 from nii.bundle import CARD_KEY, Bundle, Card, DecodeSpec, Thresholds, write_bundle
+from nii.infer import selftest
+from nii.infer.runtime import CPU, ProviderSettings, open_session
 from nii.preprocess import PreprocessSpec
 from nii.provenance import Provenance
 from nii.scan import Scan
@@ -121,6 +122,15 @@ def tiny_model(card: Card | None) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def tiny_bundle_in(folder: Path) -> Bundle:
+    """Write a bundle of the tiny model, with its self-test."""
+    card = tiny_card()
+    model = tiny_model(card)
+    session = open_session(model, ProviderSettings((CPU,)))
+    test = selftest.to_bytes(selftest.record(session.run, card.preprocess))
+    return write_bundle(folder, card, model, {"note": "made for tests"}, test)
+
+
 def tiny_scan(threats: tuple[tuple[int, int], ...] = ((320, 120),), shift: int = 0) -> Scan:
     """Return a container with square threats, whose middles are given in pixels."""
     attenuation = np.zeros((2, HEIGHT, WIDTH), np.float32)
@@ -137,10 +147,8 @@ def tiny_scan(threats: tuple[tuple[int, int], ...] = ((320, 120),), shift: int =
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Return a bundle of the tiny model on disk."""
-    card = tiny_card()
     folder = tmp_path_factory.mktemp("bundle") / "tiny"
-    written = write_bundle(folder, card, tiny_model(card), {"note": "made for tests"})
-    return replace(written)
+    return tiny_bundle_in(folder)
 
 
 @pytest.fixture(scope="session")

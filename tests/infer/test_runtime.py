@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,11 +15,21 @@ import numpy as np
 import onnxruntime  # noqa: TID253 - the truth that the runtime is compared with
 import pytest
 
-from nii.bundle import Bundle, Card
+from nii.bundle import Bundle, Card, write_bundle
 from nii.errors import BundleError, ConfigError, ProviderError
-from nii.infer import runtime
-from nii.infer.runtime import CPU, GPUS, ProviderSettings, check_card, open_session
+from nii.infer import runtime, selftest
+from nii.infer.runtime import (
+    CPU,
+    GPUS,
+    NO_SELF_TEST,
+    TELEMETRY_VARIABLE,
+    ProviderSettings,
+    check_card,
+    open_bundle,
+    open_session,
+)
 
+ROOT = Path(__file__).resolve().parents[2]
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 
@@ -91,7 +105,8 @@ def test_every_gpu_that_is_offered_is_wished_for(offer: Callable[..., Liar]) -> 
     """By default the GPUs come in the order of preference, and the CPU last."""
     liar = offer(*reversed(GPUS))
     facts = open_session(b"", ProviderSettings()).provider
-    assert facts.requested == (*GPUS, CPU) == tuple(liar.created[0])
+    assert facts.requested == (*GPUS, CPU)
+    assert liar.created == [[TENSORRT, CUDA, CPU]]
     assert (facts.device, facts.reason) == ("gpu", None)
 
 
@@ -100,7 +115,7 @@ def test_a_gpu_dropped_in_silence_is_reported(offer: Callable[..., Liar]) -> Non
     offer(CUDA, drops=(CUDA,))
     facts = open_session(b"", ProviderSettings()).provider
     assert (facts.used, facts.device) == ((CPU,), "cpu")
-    assert "offers CUDAExecutionProvider but dropped it" in str(facts.reason)
+    assert "CUDAExecutionProvider: ONNX Runtime offers it but dropped it" in str(facts.reason)
 
 
 def test_a_gpu_that_refuses_is_left_out_with_its_words(offer: Callable[..., Liar]) -> None:
@@ -108,6 +123,10 @@ def test_a_gpu_that_refuses_is_left_out_with_its_words(offer: Callable[..., Liar
     liar = offer(TENSORRT, CUDA, refuses={TENSORRT: "no libnvinfer", CUDA: "driver too old"})
     facts = open_session(b"", ProviderSettings()).provider
     assert liar.created == [[TENSORRT, CUDA, CPU], [CUDA, CPU], [CPU]]
+    assert facts.rejected == (
+        f"{TENSORRT}: it could not start: no libnvinfer",
+        f"{CUDA}: it could not start: driver too old",
+    )
     assert "no libnvinfer" in str(facts.reason)
     assert "driver too old" in str(facts.reason)
     assert "trace" not in str(facts.reason)
@@ -118,6 +137,15 @@ def test_second_best_gpu_is_a_gpu(offer: Callable[..., Liar]) -> None:
     offer(TENSORRT, CUDA, refuses={TENSORRT: "no libnvinfer"})
     facts = open_session(b"", ProviderSettings(require_gpu=True)).provider
     assert (facts.used, facts.device, facts.reason) == ((CUDA, CPU), "gpu", None)
+    assert facts.rejected == (f"{TENSORRT}: it could not start: no libnvinfer",)
+
+
+def test_the_cpu_named_first_is_the_cpu(offer: Callable[..., Liar]) -> None:
+    """A GPU behind the CPU in the list is never tried, and nothing claims that it ran."""
+    liar = offer(CUDA)
+    facts = open_session(b"", ProviderSettings((CPU, CUDA))).provider
+    assert liar.created == [[CPU]]
+    assert (facts.used, facts.device) == ((CPU,), "cpu")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +172,148 @@ def test_a_required_gpu_is_required(offer: Callable[..., Liar]) -> None:
     offer(CUDA, drops=(CUDA,))
     with pytest.raises(ProviderError, match="dropped it"):
         open_session(b"", ProviderSettings(require_gpu=True))
+
+
+class Double:
+    """A GPU in name: the real CPU computes, and what the test asks for is done to its answers."""
+
+    def __init__(self, spoil: float = 0.0, seconds: float = 0.0) -> None:
+        """Say by how much its numbers are off, and how long a run of it takes."""
+        self.spoil, self.seconds, self.now = np.float32(spoil), seconds, 0.0
+        self.real = onnxruntime.InferenceSession
+
+    def __call__(self, source: str, options: Any, **given: Any) -> Any:  # noqa: ANN401
+        """Make a real session, and for the GPU one that is called so."""
+        names = [name for name, _ in given["providers"]]
+        session = self.real(source, options, providers=[CPU])
+        return Called(self, session, names)
+
+    def timer(self) -> float:
+        """Return the time that the runs took, in seconds."""
+        return self.now
+
+
+class Called:
+    """A session under the names of others."""
+
+    def __init__(self, double: Double, session: Any, names: list[str]) -> None:  # noqa: ANN401
+        """Keep the real session."""
+        self.double, self.names = double, names
+        self.get_inputs, self.get_outputs = session.get_inputs, session.get_outputs
+        self.get_modelmeta, self.real_run = session.get_modelmeta, session.run
+
+    def get_providers(self) -> list[str]:
+        """Return what it is called."""
+        return self.names
+
+    def run(self, outputs: Any, inputs: Any) -> list[np.ndarray]:  # noqa: ANN401
+        """Compute, spoil the answer and let time pass; the CPU takes a tenth of a second."""
+        on_gpu = self.names[0] in GPUS
+        self.double.now += self.double.seconds if on_gpu else 0.1
+        return [part + self.double.spoil * on_gpu for part in self.real_run(outputs, inputs)]
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Double]:
+    """Return how a GPU in name is put in place."""
+
+    def put(**faults: float) -> Double:
+        made = Double(**faults)
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+        monkeypatch.setattr(onnxruntime, "InferenceSession", made)
+        return made
+
+    return put
+
+
+def test_a_gpu_that_is_right_and_fast_is_used(
+    double: Callable[..., Double], tiny_bundle: Bundle
+) -> None:
+    """The double itself is no reason to refuse: without a fault it is taken."""
+    made = double(seconds=0.01)
+    facts = open_bundle(tiny_bundle, ProviderSettings(require_gpu=True), made.timer).provider
+    assert (facts.used, facts.device, facts.rejected) == ((CUDA, CPU), "gpu", ())
+    assert str(facts.self_test).startswith("passed")
+
+
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        ({"spoil": 0.02}, "CUDAExecutionProvider: the self-test failed: numbers differ by up to"),
+        ({"seconds": 0.3}, "CUDAExecutionProvider: it is slower than the CPU: 300.0 ms against"),
+    ],
+)
+def test_a_gpu_that_is_wrong_or_slow_is_left_out(
+    double: Callable[..., Double],
+    tiny_bundle: Bundle,
+    caplog: pytest.LogCaptureFixture,
+    faults: dict[str, float],
+    words: str,
+) -> None:
+    """The CPU takes its place, and facts, log and error all tell why."""
+    made = double(**faults)
+    facts = open_bundle(tiny_bundle, ProviderSettings(), made.timer).provider
+    assert (facts.used, facts.device) == ((CPU,), "cpu")
+    assert facts.rejected[0].startswith(words)
+    assert str(facts.reason).startswith(words)
+    assert str(facts.self_test).startswith("passed")
+    assert words.split(": ", 1)[1] in caplog.text
+    with pytest.raises(ProviderError, match=words):
+        open_bundle(tiny_bundle, ProviderSettings(require_gpu=True), made.timer)
+
+
+def test_a_cpu_that_is_wrong_is_an_error(
+    double: Callable[..., Double], tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where not even the CPU gives the right numbers nothing runs at all."""
+    double()
+    monkeypatch.setattr(selftest, "MAX_DIFFERENCE", -1.0)
+    with pytest.raises(ProviderError, match=r"the self-test failed.+ONNX Runtime again"):
+        open_bundle(tiny_bundle, ProviderSettings())
+
+
+def test_a_bundle_without_a_self_test_is_used_with_a_warning(
+    tiny_bundle: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An older bundle runs; log and facts say that its numbers were not checked."""
+    model = tiny_bundle.model_path.read_bytes()
+    older = write_bundle(tmp_path / "older", tiny_bundle.card, model, {})
+    facts = open_bundle(older, ProviderSettings((CPU,))).provider
+    assert facts.self_test == NO_SELF_TEST
+    assert NO_SELF_TEST in caplog.text
+
+
+def test_a_self_test_that_is_none_is_refused(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    """A file that matches its digest and still is no self-test is an error of the bundle."""
+    model = tiny_bundle.model_path.read_bytes()
+    odd = write_bundle(tmp_path / "odd", tiny_bundle.card, model, {}, b"rubbish")
+    with pytest.raises(BundleError, match="no self-test"):
+        open_bundle(odd, ProviderSettings((CPU,)))
+
+
+def imported(home: Path, path: str) -> str:
+    """Import the runtime in a fresh Python whose user lives in `home`; return what it prints."""
+    variables = {**os.environ, "HOME": str(home), "PYTHONPATH": path}
+    for name in ("XDG_CACHE_HOME", TELEMETRY_VARIABLE, "CI"):
+        variables.pop(name, None)
+    words = [sys.executable, "-c", "import nii.infer.runtime"]
+    answer = subprocess.run(  # noqa: S603 - our own program
+        words, env=variables, check=True, capture_output=True, text=True
+    )
+    return answer.stdout.strip()
+
+
+def test_onnx_runtime_collects_nothing(tmp_path: Path) -> None:
+    """Importing the runtime leaves no device identifier and no queue of events behind."""
+    imported(tmp_path, str(ROOT))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_telemetry_is_off_before_the_import(tmp_path: Path) -> None:
+    """A stand-in for ONNX Runtime sees the variable at its import: later would be too late."""
+    stand_in = f"import os; print(os.environ.get({TELEMETRY_VARIABLE!r}))"
+    (tmp_path / "onnxruntime.py").write_text(stand_in)
+    assert imported(tmp_path, os.pathsep.join([str(tmp_path), str(ROOT)])) == "1"
 
 
 def test_unknown_provider_is_an_error(tiny_bundle: Bundle) -> None:

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from nii.bundle import CARD_KEY, PARITY_FILE, Bundle, Card, Thresholds, read_bundle
 from nii.errors import BundleError, ConfigError
-from nii.infer.runtime import ProviderSettings, check_card, open_session
+from nii.infer.runtime import CPU, ProviderSettings, check_card, open_bundle, open_session
 from nii.preprocess import preprocess
 from nii.train import checkpoint
 from nii.train.config import TrainConfig
@@ -29,6 +29,15 @@ def test_a_bundle_is_whole_and_carries_its_card(bundle: Bundle) -> None:
     back = read_bundle(bundle.folder)
     check_card(open_session(back.model_path, ProviderSettings()), back.card, back.folder)
     assert (back.card.name, back.card.version) == ("tiny", "1")
+
+
+def test_a_bundle_carries_its_self_test(bundle: Bundle) -> None:
+    """What export recorded is small, and the provider at hand passes it."""
+    path = read_bundle(bundle.folder).self_test_path
+    assert path is not None
+    assert path.stat().st_size < 100_000
+    facts = open_bundle(bundle, ProviderSettings((CPU,))).provider
+    assert str(facts.self_test).startswith("passed")
 
 
 def test_parity_was_measured_on_scans_of_different_sizes(bundle: Bundle) -> None:

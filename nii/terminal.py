@@ -1,0 +1,67 @@
+"""The terminal: what the commands say, complain and show of their progress, and how they stop."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Advance = Callable[[int, int, str], None]
+"""Moves a bar: done, total, a few words."""
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """Print a text, unless nothing but errors is wanted."""
+    if not quiet:
+        print(printable(text), flush=True)
+
+
+def complain(text: str, code: int) -> int:
+    """Print what is wrong on the error stream, and return the exit code."""
+    print("nii:", printable(text), file=sys.stderr, flush=True)
+    return code
+
+
+def printable(text: str) -> str:
+    """Return a text whose control characters do nothing to a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+@contextmanager
+def progress(what: str, *, quiet: bool = False) -> Iterator[Advance]:
+    """Offer a function that moves a bar; on a terminal only."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total, text: None  # noqa: ARG005 - nothing is shown
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(
+        *columns,
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(what, total=None, text="")
+        yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """Offer an event that Ctrl-C and SIGTERM set, so that the scan in hand is finished."""
+    import signal
+
+    stop = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,40 @@
+"""Folders of the user, and files that are whole or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nii.folders import cache_folder, trust_folder, write_whole
+
+
+@pytest.mark.parametrize(
+    ("system", "environment", "trust", "cache"),
+    [
+        ("linux", {}, ".config/nii/trust", ".cache/nii"),
+        ("linux", {"XDG_CONFIG_HOME": "/c", "XDG_CACHE_HOME": "/k"}, "/c/nii/trust", "/k/nii"),
+        ("win32", {"APPDATA": "/r", "LOCALAPPDATA": "/l"}, "/r/nii/trust", "/l/nii"),
+        ("darwin", {}, "Library/Application Support/nii/trust", "Library/Caches/nii"),
+        ("linux", {"NII_TRUST": "/t", "NII_CACHE": "/n"}, "/t", "/n"),
+    ],
+)
+def test_folders_are_those_of_the_system(
+    system: str, environment: dict[str, str], trust: str, cache: str
+) -> None:
+    """Each system has its own place, and a variable goes before it."""
+    assert trust_folder(environment, system) == Path.home() / trust
+    assert cache_folder(environment, system) == Path.home() / cache
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the disk fails in the middle, the older content stays and nothing lies beside it."""
+    path = tmp_path / "versions.json"
+    write_whole(path, b"old")
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["versions.json"]

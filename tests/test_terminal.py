@@ -1,0 +1,39 @@
+"""The terminal: what is shown there does nothing to it, and a signal ends a wait."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from nii import terminal
+
+
+def test_control_characters_are_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """A hostile file name neither colours nor clears the screen; other letters stay."""
+    terminal.say("a\x1b[31m\u202e\N{SNOWMAN}\nb")
+    assert terminal.complain("c\rd", 2) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "a\\x1b[31m\\u202e\N{SNOWMAN}\nb\n"
+    assert shown.err == "nii: c\\rd\n"
+
+
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Quiet prints no line, and without a terminal there is no bar."""
+    terminal.say("x", quiet=True)
+    with terminal.progress("working") as advance:
+        advance(1, 2, "half")
+    shown = capsys.readouterr()
+    assert shown.out == shown.err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_a_signal_sets_the_event_and_is_given_back() -> None:
+    """SIGTERM asks to stop once, and afterwards means what it meant before."""
+    before = signal.getsignal(signal.SIGTERM)
+    with terminal.stop_signals() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(5)
+    assert signal.getsignal(signal.SIGTERM) is before
