@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from nii.config import from_dict, to_dict
 from nii.errors import ConfigError
-from nii.scan import Grey, Scan
+from nii.scan import AnyScan, Grey
 
 SCHEMA_VERSION = 1
 
@@ -50,7 +50,7 @@ class ScanFacts:
     assumptions: tuple[str, ...]
 
     @classmethod
-    def of(cls, scan: Scan) -> ScanFacts:
+    def of(cls, scan: AnyScan) -> ScanFacts:
         """Collect the facts from a scan."""
         acquired = scan.acquired_at.isoformat() if scan.acquired_at else None
         return cls(

@@ -138,9 +138,7 @@ def overview_channels(
     detail: Float32[np.ndarray, "channel height width"], spec: PreprocessSpec
 ) -> tuple[Float32[np.ndarray, "channel overview_height overview_width"], float]:
     """Return the channels at overview height, padded at the right, and scan pixels per pixel."""
-    height, width = detail.shape[1:]
-    scale = height / spec.overview_height
-    columns = max(1, round(width / scale))
+    columns, scale = overview_width(detail.shape[1], detail.shape[2], spec)
     small = np.stack(
         [
             cv2.resize(channel, (columns, spec.overview_height), interpolation=cv2.INTER_AREA)
@@ -148,6 +146,12 @@ def overview_channels(
         ]
     )
     return pad_to_multiple(small, 1, spec.overview_multiple), scale
+
+
+def overview_width(height: int, width: int, spec: PreprocessSpec) -> tuple[int, float]:
+    """Return the columns of the overview before padding, and scan pixels per overview pixel."""
+    scale = height / spec.overview_height
+    return max(1, round(width / scale)), scale
 
 
 def pad_to_multiple(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from nii.inspection import Inspection, Level, Region, Structure
-from nii.scan import Grey, Scan
+from nii.scan import AnyScan, Grey
 
 Box = tuple[int, int, int, int]
 
@@ -35,6 +35,9 @@ CONTAINER_COLOUR = (86, 180, 233)
 _LEVELS = {Level.SEARCH: _GREYS + 1, Level.LOOK: _GREYS + 2}
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _DEPTH_PERCENTILE = 99.7
+_ROWS_A_TURN = 32
+_SPARSE = 8
+"""Every eighth pixel both ways tells how dense the cargo is."""
 _LEAST_DEPTH = 1.5
 """Attenuation shown as black at least, so that an empty container does not show its noise."""
 
@@ -49,16 +52,27 @@ class _Sheet:
     taken: list[Box] = field(default_factory=list)
 
 
-def render_grey(scan: Scan) -> UInt8[np.ndarray, "height width"]:
+def render_grey(scan: AnyScan) -> UInt8[np.ndarray, "height width"]:
     """Return the scan for the eye: air white, the densest cargo black.
 
     Darkness is half attenuation, half its square root, so that light goods do not fade beside
     axles. A display picture is shown as it is, since it was made for the eye already.
     """
-    transmission = scan.transmission[0]
-    if scan.grey is Grey.DISPLAY:
-        return np.asarray(cv2.convertScaleAbs(np.minimum(transmission, 1), alpha=255), np.uint8)
-    return grey_of(transmission, depth_of(scan))
+    grey = np.empty((scan.height, scan.width), np.uint8)
+    depth = None if scan.grey is Grey.DISPLAY else depth_of(scan)
+    for rows in _turns(scan):
+        part = scan.plane(rows)
+        if depth is None:
+            cv2.convertScaleAbs(np.minimum(part, 1), dst=grey[rows], alpha=255)
+        else:
+            grey[rows] = grey_of(part, depth)
+    return grey
+
+
+def _turns(scan: AnyScan) -> Iterator[slice]:
+    """Yield rows whose pixels stay in the cache of the processor."""
+    for first in range(0, scan.height, _ROWS_A_TURN):
+        yield slice(first, first + _ROWS_A_TURN)
 
 
 def grey_of(
@@ -72,13 +86,14 @@ def grey_of(
     return np.asarray(cv2.convertScaleAbs(share, alpha=-127.5, beta=255), np.uint8)
 
 
-def depth_of(scan: Scan) -> float:
+def depth_of(scan: AnyScan) -> float:
     """Return the attenuation that is shown as black."""
-    sample = np.maximum(scan.transmission[0, ::8, ::8], np.float32(1e-6))
+    thin = scan.plane(slice(None, None, _SPARSE), slice(None, None, _SPARSE))
+    sample = np.maximum(thin, np.float32(1e-6))
     return max(_LEAST_DEPTH, float(np.percentile(-np.log(sample), _DEPTH_PERCENTILE)))
 
 
-def overlay_png(scan: Scan, inspection: Inspection) -> bytes:
+def overlay_png(scan: AnyScan, inspection: Inspection) -> bytes:
     """Return the picture of a scan with containers and regions drawn in, as a PNG file."""
     return draw_png(render_grey(scan), inspection)
 
