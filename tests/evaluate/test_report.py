@@ -22,7 +22,7 @@ from nii.infer.runtime import ProviderSettings
 from nii.inspection import ModelFacts, ProviderFacts
 from nii.preprocess import PreprocessSpec
 from nii.provenance import Provenance
-from nii.scan import AnyScan
+from nii.scan import Scan
 
 HEIGHT, WIDTH, IMAGES = 120, 300, 6
 BRICK = taxonomy.by_name("brick").class_id
@@ -46,7 +46,7 @@ class DarkThings:
         assert settings == ProviderSettings()
         return cls(read_bundle(folder))
 
-    def detect(self, scan: AnyScan) -> tuple[Detections, Mapping[str, float]]:
+    def detect(self, scan: Scan) -> tuple[Detections, Mapping[str, float]]:
         """Return the dark patches as bricks, and the container."""
         dark = (scan.transmission[0] < 0.3).astype(np.uint8)
         _, _, stats, _ = cv2.connectedComponentsWithStats(dark)
