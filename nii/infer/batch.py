@@ -21,6 +21,7 @@ from jaxtyping import UInt8
 
 from nii import formats
 from nii.errors import NiiError
+from nii.formats import dicos_tdr
 from nii.infer import overlay, results
 from nii.infer.inspect import Finds, inspect, utc_now
 from nii.infer.results import Failure
@@ -72,6 +73,7 @@ def inspect_files(
     *,
     clock: Callable[[], datetime] = utc_now,
     read: Read = read_group,
+    tdr: bool = False,
 ) -> Iterator[Inspected | Failure]:
     """Inspect scans and write the results of each; yield them in the given order.
 
@@ -81,6 +83,7 @@ def inspect_files(
         out: folder for the results; made if it is not there.
         clock: tells the time, with its zone.
         read: turns files into a scan.
+        tdr: also write a DICOS threat detection report of each scan.
 
     Raises:
         OSError: the folder cannot be made.
@@ -103,7 +106,7 @@ def inspect_files(
             found = loaded if isinstance(loaded, Failure) else _look(loaded, detector, clock)
             if behind is not None:
                 yield behind.result()
-            behind = writer.submit(_finish, found, out, stem)
+            behind = writer.submit(_finish, found, out, stem, tdr=tdr)
             del loaded, found
             if large[row]:
                 yield behind.result()
@@ -152,7 +155,7 @@ def _look(
 
 
 def _finish(
-    found: tuple[_Loaded, Inspection] | Failure, out: Path, stem: str
+    found: tuple[_Loaded, Inspection] | Failure, out: Path, stem: str, *, tdr: bool
 ) -> Inspected | Failure:
     if isinstance(found, Failure):
         return found
@@ -160,13 +163,19 @@ def _finish(
     start = time.perf_counter()
     try:
         grey = overlay.render_grey(loaded.scan)
-        picture = overlay.draw_png(grey, inspection)
+        extra = {
+            results.OVERLAY_SUFFIX: overlay.draw_png(grey, inspection),
+            results.THUMBNAIL_SUFFIX: overlay.thumbnail_png(grey, inspection),
+        }
         drawn = 1e3 * (time.perf_counter() - start)
         timing = {"read": loaded.read_ms, **inspection.timing_ms, "overlay": drawn}
         rounded = {stage: round(ms, 2) for stage, ms in timing.items()}
         inspection = replace(inspection, timing_ms=rounded)
+        if tdr:
+            origin = dicos_tdr.origin_of(loaded.files, inspection.scan.sha256)
+            extra[results.REPORT_SUFFIX] = dicos_tdr.encode(inspection, origin)
         name = results.free_stem(out, stem, loaded.scan.sha256)
-        results.write_results(out, name, inspection, picture)
+        results.write_results(out, name, inspection, extra)
     except Exception as error:  # noqa: BLE001 - one full disk message a scan, and the report at the end
         return _failure(loaded.files, error)
     return Inspected(loaded.files, name, loaded.scan, grey, inspection)

@@ -13,7 +13,7 @@ import numpy as np
 from nii import taxonomy
 from nii.bundle import Card
 from nii.detections import Detections
-from nii.infer import position
+from nii.infer import health, position
 from nii.infer.load import load_of
 from nii.inspection import (
     Inspection,
@@ -76,6 +76,7 @@ def inspect(scan: AnyScan, detector: Finds, clock: Callable[[], datetime] = utc_
     structures = structures_of(found, detector.card, scan)
     layout = position.layout_of(structures, scan.plane())
     regions = regions_of(found, detector.card, layout, scan.pixel_pitch_mm)
+    condition = health.health_of(scan)
     return Inspection(
         scan=ScanFacts.of(scan),
         model=detector.model,
@@ -84,7 +85,11 @@ def inspect(scan: AnyScan, detector: Finds, clock: Callable[[], datetime] = utc_
         structures=structures,
         regions=regions,
         inspected_at=clock().isoformat(timespec="seconds"),
-        warnings=warnings_of(scan, structures, detector.card),
+        warnings=(
+            *warnings_of(scan, structures, detector.card),
+            *health.warnings_of(condition),
+        ),
+        health=condition,
         timing_ms={
             **{stage: round(ms, 2) for stage, ms in timing.items()},
             "describe": round(1e3 * (time.perf_counter() - start), 2),
@@ -160,7 +165,14 @@ def _region(
         container=position.container_of(box, layout),
         position=position.words(box, layout),
         size_mm=size,
+        contour_xy=_contour(found),
     )
+
+
+def _contour(found: Detections) -> tuple[tuple[float, float], ...] | None:
+    if not found.contours or not len(found.contours[0]):
+        return None
+    return tuple((round(x, 1), round(y, 1)) for x, y in found.contours[0].tolist())
 
 
 def warnings_of(scan: AnyScan, structures: tuple[Structure, ...], card: Card) -> tuple[str, ...]:

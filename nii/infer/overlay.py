@@ -33,6 +33,8 @@ LEVEL_COLOURS: Mapping[Level, tuple[int, int, int]] = {
 CONTAINER_COLOUR = (86, 180, 233)
 """Sky blue of the palette of Okabe and Ito (2008)."""
 _LEVELS = {Level.SEARCH: _GREYS + 1, Level.LOOK: _GREYS + 2}
+THUMBNAIL_PX = 480
+"""Longest side of a thumbnail."""
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _DEPTH_PERCENTILE = 99.7
 _ROWS_A_TURN = 32
@@ -117,6 +119,20 @@ def draw_png(grey: UInt8[np.ndarray, "height width"], inspection: Inspection) ->
         _draw_tag(sheet, text, _LEVELS[region.level], box)
     for part in inspection.containers:
         _draw_tag(sheet, part.label, _CONTAINER, whole(part.box_xyxy))
+    return palette_png(sheet.index, _palette())
+
+
+def thumbnail_png(grey: UInt8[np.ndarray, "height width"], inspection: Inspection) -> bytes:
+    """Return a small picture with the regions marked and no words, as a PNG file."""
+    height, width = grey.shape
+    scale = min(1.0, THUMBNAIL_PX / max(height, width))
+    size = max(1, round(scale * width)), max(1, round(scale * height))
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    sheet = _Sheet(np.asarray(cv2.convertScaleAbs(small, alpha=(_GREYS - 1) / 255), np.uint8), 1, 1)
+    for region in reversed(inspection.regions):
+        x0, y0, x1, y1 = whole([scale * edge for edge in region.box_xyxy])
+        place = _inside(sheet, (x0 - 2, y0 - 2, x1 + 1, y1 + 1))
+        cv2.rectangle(sheet.index, place[:2], place[2:], _LEVELS[region.level], 1)
     return palette_png(sheet.index, _palette())
 
 
