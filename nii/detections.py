@@ -23,7 +23,7 @@ class Detections:
     boxes_xyxy: Float32[np.ndarray, "n 4"]
     scores: Float32[np.ndarray, " n"]
     class_ids: Int64[np.ndarray, " n"]
-    contours: tuple[Float32[np.ndarray, "corner 2"], ...] = ()
+    contours: tuple[Float32[np.ndarray, "_ 2"], ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the three arrays belong together.
@@ -70,5 +70,5 @@ class Detections:
         )
 
 
-def _none(count: int) -> tuple[Float32[np.ndarray, "corner 2"], ...]:
+def _none(count: int) -> tuple[Float32[np.ndarray, "_ 2"], ...]:
     return (np.zeros((0, 2), np.float32),) * count

@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import importlib.resources
 import io
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -88,7 +89,7 @@ def origin_of(files: Sequence[Path], sha256: str | None) -> Origin:
     known = [head for head in heads if head is not None and head.get("StudyInstanceUID")]
     if len(known) < len(heads) or not known:
         seed = sha256 or "".join(map(str, files))
-        uid, image = (str(generate_uid(None, [seed, what])) for what in ("scan", "image"))
+        uid, image = (_uid_of(seed, what) for what in ("scan", "image"))
         return Origin(uid, ((str(DICOSDigitalXRayImageStorageForProcessing), image),), Dataset())
     known.sort(key=lambda head: int(head.get("InstanceNumber") or 0))
     objects = tuple((str(head.SOPClassUID), str(head.SOPInstanceUID)) for head in known)
@@ -153,7 +154,7 @@ def _identify(dataset: Dataset, inspection: Inspection, origin: Origin, at: date
     scanned = datetime.fromisoformat(inspection.scan.acquired_at or inspection.inspected_at)
     dataset.StudyDate, dataset.StudyTime = f"{scanned:%Y%m%d}", f"{scanned:%H%M%S.%f}"
     dataset.TimezoneOffsetFromUTC = f"{scanned:%z}"[:5]
-    dataset.FrameOfReferenceUID = generate_uid(None, [origin.scan_uid, "frame"])
+    dataset.FrameOfReferenceUID = _uid_of(origin.scan_uid, "frame")
     for keyword in _COPIED:
         if origin.header.get(keyword):
             setattr(dataset, keyword, origin.header[keyword].value)
@@ -162,9 +163,9 @@ def _identify(dataset: Dataset, inspection: Inspection, origin: Origin, at: date
     for kind in ("InstanceCreation", "Series", "Content"):
         setattr(dataset, f"{kind}Date", f"{made:%Y%m%d}")
         setattr(dataset, f"{kind}Time", f"{made:%H%M%S.%f}")
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = origin.scan_uid, generate_uid(None)
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = origin.scan_uid, generate_uid(prefix=None)
     dataset.SOPClassUID = DICOSThreatDetectionReportStorage
-    dataset.SOPInstanceUID = generate_uid(None)
+    dataset.SOPInstanceUID = generate_uid(prefix=None)
     dataset.ReferencedStudySequence = Items([_reference(origin.objects[0][0], origin.scan_uid)])
 
 
@@ -236,6 +237,11 @@ def _meta(dataset: Dataset) -> FileMetaDataset:
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.add_new(_VERSION_IN_META, "CS", "V03")
     return meta
+
+
+def _uid_of(seed: str, what: str) -> str:
+    """Return a UID that follows from a text (DICOM PS3.5, annex B.2; RFC 9562, version 5)."""
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, f'urn:nii:{what}:{seed}').int}"
 
 
 def _moment(at: datetime) -> str:

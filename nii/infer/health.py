@@ -8,7 +8,7 @@ change nothing about what is found. Whether a picture was turned over is not loo
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32
 
 from nii.inspection import Edge, Health, Problem
 from nii.scan import AnyScan, Grey
@@ -53,8 +53,7 @@ def health_of(scan: AnyScan) -> Health:
     opaque = float(black[:, ~blank].mean()) if not blank.all() else 1.0
     along = _lines(_contrast(scan.plane(columns=slice(None, None, _LINE_STEP)), display=display))
     across = _lines(_contrast(scan.plane(slice(None, None, _LINE_STEP)).T, display=display))
-    cut = _cut(scan, max(air, _OPAQUE))
-    cut = tuple(side for side in cut if side == "top" or not blank[0 if side == "left" else -1])
+    cut = _cut(scan, max(air, _OPAQUE), np.repeat(blank, _SPARSE)[: scan.width])
     problems = {
         Problem.NO_AIR: air < (_LEAST_DISPLAY_AIR if display else _LEAST_AIR),
         Problem.DARK: opaque > _MOST_OPAQUE,
@@ -122,15 +121,19 @@ def _lines(values: Float[np.ndarray, "lines pixels"]) -> int:
     return int(faults[0].sum() + faults[1].sum())
 
 
-def _cut(scan: AnyScan, air: float) -> tuple[Edge, ...]:
-    """Return the sides of the picture that matter runs out of; the ground always does below."""
+def _cut(scan: AnyScan, air: float, blank: Bool[np.ndarray, " width"]) -> tuple[Edge, ...]:
+    """Return the sides of the picture that matter runs out of; the ground always does below.
+
+    Columns without a record say nothing.
+    """
     edges: dict[Edge, Float32[np.ndarray, "lines pixels"]] = {
         "left": scan.plane(columns=slice(0, _EDGE_PX)),
         "right": scan.plane(columns=slice(max(0, scan.width - _EDGE_PX), None)),
         "top": scan.plane(slice(0, _EDGE_PX)).T,
     }
+    recorded = {"left": not blank[0], "right": not blank[-1], "top": ~blank}
     return tuple(
         side
         for side, part in edges.items()
-        if float((np.median(part, axis=1) < _MATTER * air).mean()) > _CUT_SHARE
+        if float(((np.median(part, axis=1) < _MATTER * air) & recorded[side]).mean()) > _CUT_SHARE
     )

@@ -128,7 +128,9 @@ def thumbnail_png(grey: UInt8[np.ndarray, "height width"], inspection: Inspectio
     scale = min(1.0, THUMBNAIL_PX / max(height, width))
     size = max(1, round(scale * width)), max(1, round(scale * height))
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    sheet = _Sheet(np.asarray(cv2.convertScaleAbs(small, alpha=(_GREYS - 1) / 255), np.uint8), 1, 1)
+    sheet = _Sheet(
+        np.asarray(cv2.convertScaleAbs(small, alpha=(_GREYS - 1) / 255), np.uint8), 1, 1.0
+    )
     for region in reversed(inspection.regions):
         x0, y0, x1, y1 = whole([scale * edge for edge in region.box_xyxy])
         place = _inside(sheet, (x0 - 2, y0 - 2, x1 + 1, y1 + 1))

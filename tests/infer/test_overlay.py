@@ -14,7 +14,15 @@ from hypothesis.extra import numpy as arrays
 from jaxtyping import UInt8
 
 from nii.infer import overlay
-from nii.infer.overlay import Box, draw_png, free_place, overlay_png, palette_png, render_grey
+from nii.infer.overlay import (
+    Box,
+    draw_png,
+    free_place,
+    overlay_png,
+    palette_png,
+    render_grey,
+    thumbnail_png,
+)
 from nii.inspection import (
     Inspection,
     Level,
@@ -60,6 +68,20 @@ def decode(png: bytes) -> UInt8[np.ndarray, "height width 3"]:
 def scan(rng: np.random.Generator) -> Scan:
     """Return a scan of noise."""
     return Scan(rng.uniform(0.05, 1, (2, 320, 640)).astype(np.float32))
+
+
+@pytest.mark.parametrize("size", [(320, 640), (1000, 3000), (5, 2000), (3, 3)])
+def test_a_thumbnail_is_small_and_shows_the_regions(
+    size: tuple[int, int], rng: np.random.Generator
+) -> None:
+    """No side exceeds 480 pixels, the shape stays, and the colour of the level is in it."""
+    scan = Scan(rng.uniform(0.4, 1, (1, *size)).astype(np.float32))
+    box = (0.3 * size[1], 0.3 * size[0], 0.7 * size[1], 0.7 * size[0])
+    marked = inspection(scan, region(1, box, Level.SEARCH))
+    picture = decode(thumbnail_png(render_grey(scan), marked))
+    assert max(picture.shape[:2]) == min(480, max(size))
+    assert picture.shape[0] == max(1, round(size[0] * min(1, 480 / max(size))))
+    assert (picture == np.asarray(overlay.LEVEL_COLOURS[Level.SEARCH])).all(axis=-1).any()
 
 
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9))))
