@@ -31,9 +31,8 @@ from nii.scan import AnyScan
 _LOG = logging.getLogger(__name__)
 
 _LARGE_BYTES = 128 << 20
-"""Files of a scan from which it is handled alone, as 16-bit levels where it can be: assumption, ten
-times a container scan. Twice as much memory as numbers, and a second one beside it, would be much
-for a workstation."""
+"""Files of a scan from which it is handled alone: assumption, ten times a container scan. A second
+one beside it would be much for a workstation."""
 
 Read = Callable[[Sequence[Path]], AnyScan]
 
@@ -58,11 +57,10 @@ class Inspected:
 
 
 def read_group(files: Sequence[Path]) -> AnyScan:
-    """Read the file or files of one scan; a very large one keeps its 16-bit levels if it can."""
-    if _bytes(files) > _LARGE_BYTES:
-        stored = formats.read_stored(files)
-        if stored is not None:
-            return stored
+    """Read the file or files of one scan; it keeps its 16-bit levels where they can be kept."""
+    stored = formats.read_stored(files)
+    if stored is not None:
+        return stored
     return formats.read(files[0] if len(files) == 1 else list(files))
 
 

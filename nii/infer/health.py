@@ -30,9 +30,9 @@ engine are below 0.05 of it."""
 _LINE = 0.05
 """Least difference of a line from its neighbours, in attenuation or display grey: assumption, a
 fault of five per cent of one detector."""
-_NEARLY_ALL = 0.05
-"""A line is a fault where all but this share of its pixels differ to the same side; roofs, posts
-and floors end somewhere."""
+_NEARLY_ALL = 0.95
+"""A line is a fault where this share of its pixels differ to the same side; roofs, posts and floors
+end somewhere."""
 _MATTER = 0.85
 """Share of the signal of air below which there is matter: two centimetres of plastic."""
 _CUT_SHARE = 0.3
@@ -115,10 +115,7 @@ def _lines(values: Float[np.ndarray, "lines pixels"]) -> int:
     middle, before, after = values[2:-2], values[:-4], values[4:]
     above = np.minimum(middle - before, middle - after)
     below = np.minimum(before - middle, after - middle)
-    faults = [
-        np.quantile(side, _NEARLY_ALL, axis=1, method="nearest") > _LINE for side in (above, below)
-    ]
-    return int(faults[0].sum() + faults[1].sum())
+    return sum(int(((side > _LINE).mean(axis=1) >= _NEARLY_ALL).sum()) for side in (above, below))
 
 
 def _cut(scan: AnyScan, air: float, blank: Bool[np.ndarray, " width"]) -> tuple[Edge, ...]:

@@ -33,7 +33,7 @@ from nii.preprocess import (
     pad_to_multiple,
     preprocess,
 )
-from nii.scan import AnyScan, Scan
+from nii.scan import AnyScan
 
 _LOG = logging.getLogger(__name__)
 
@@ -132,8 +132,7 @@ def plan(height: int, width: int, network: Network) -> tuple[Strip, ...]:
 
 def _whole(scan: AnyScan, network: Network, timer: Callable[[], float]) -> Look:
     started = timer()
-    whole = scan if isinstance(scan, Scan) else scan.part(slice(None), slice(None))
-    seen = preprocess(whole, network.card.preprocess)
+    seen = preprocess(scan, network.card.preprocess)
     ready = timer()
     maps = network.run(seen.detail[None], seen.overview[None])
     ended = timer()

@@ -154,7 +154,7 @@ def test_nothing_gives_nothing(tmp_path: Path, detector: Detector) -> None:
 def test_a_large_scan_is_alone(
     inbox: Path, tmp_path: Path, detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where files are large none is read ahead, and those that can be stay 16-bit levels."""
+    """Where files are large none is read ahead; the results are the same."""
     groups = [(inbox / "a/truck.tiff",), (inbox / "plain.png",), (inbox / "b/truck.tiff",)]
     normal = [
         r for r in inspect_files(groups, detector, tmp_path / "1") if isinstance(r, Inspected)

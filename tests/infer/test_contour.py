@@ -20,7 +20,7 @@ def hill(box: tuple[float, float, float, float], peak: float) -> Float32[np.ndar
     x0, y0, x1, y1 = box
     across = np.maximum(np.abs(x - (x0 + x1) / 2) / (x1 - x0) - 0.2, 0) / 0.12
     down = np.maximum(np.abs(y - (y0 + y1) / 2) / (y1 - y0) - 0.2, 0) / 0.12
-    return (peak * np.exp(-(across**2 + down**2) / 2)).astype(np.float32)
+    return np.asarray(peak * np.exp(-(across**2 + down**2) / 2), np.float32)
 
 
 def area(corners: Float32[np.ndarray, "corner 2"]) -> float:
@@ -81,5 +81,5 @@ def test_any_map_gives_an_outline_inside_the_box(
     box = max(0.0, x - left), max(0.0, y - top), min(80.0, x + right), min(60.0, y + bottom)
     corners = contour_of(heat, (row, column), box, STRIDE)
     assert len(corners) >= 3
-    assert (corners >= np.float32(box[:2])).all()
-    assert (corners <= np.float32(box[2:])).all()
+    assert (corners >= np.asarray(box[:2], np.float32)).all()
+    assert (corners <= np.asarray(box[2:], np.float32)).all()

@@ -70,6 +70,15 @@ def scan(rng: np.random.Generator) -> Scan:
     return Scan(rng.uniform(0.05, 1, (2, 320, 640)).astype(np.float32))
 
 
+def test_a_large_png_holds_every_pixel(rng: np.random.Generator) -> None:
+    """A picture that is packed in several parts is read back whole, and is the same every time."""
+    index = rng.integers(0, 256, (700, 1500)).astype(np.uint8)
+    palette = np.arange(768, dtype=np.int64).reshape(256, 3).astype(np.uint8)
+    png = palette_png(index, palette)
+    np.testing.assert_array_equal(decode(png), palette[index])
+    assert palette_png(index, palette) == png
+
+
 @pytest.mark.parametrize("size", [(320, 640), (1000, 3000), (5, 2000), (3, 3)])
 def test_a_thumbnail_is_small_and_shows_the_regions(
     size: tuple[int, int], rng: np.random.Generator
