@@ -25,7 +25,7 @@ Box = tuple[int, int, int, int]
 _GREYS = 248
 _PART_BYTES = 256 << 10
 _PACKERS = 2
-"""Threads that pack a picture: a scan's model run is over by then, and more scans may be waiting."""
+"""Threads that pack a picture, so that a batch keeps cores for the next scan."""
 _ZLIB_HEAD, _LAST_BLOCK = b"\x78\x01", b"\x03\x00"
 """Deflate with a window of 32 KiB; an empty block that ends the stream (RFC 1951, 3.2.6)."""
 _BLACK, _DARK, _WHITE = 0, 30, _GREYS - 1
@@ -44,7 +44,7 @@ THUMBNAIL_PX = 480
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _DEPTH_PERCENTILE = 99.7
 _ROWS_A_TURN = 32
-"""Rows whose pixels stay in the cache of the processor."""
+"""Rows whose pixels stay in the cache of the processor; looking up takes eight bytes a pixel more."""
 _SPARSE = 8
 """Every eighth pixel both ways tells how dense the cargo is."""
 _LEAST_DEPTH = 1.5
@@ -67,14 +67,15 @@ def render_grey(scan: AnyScan) -> UInt8[np.ndarray, "height width"]:
     Darkness is half attenuation, half its square root, so that light goods do not fade beside
     axles. A display picture is shown as it is, since it was made for the eye already.
     """
-    if isinstance(scan, StoredScan):
-        table = _shown(scan.table(), None if scan.grey is Grey.DISPLAY else depth_of(scan))[0]
-        return np.take(table, scan.levels[0])
     grey = np.empty((scan.height, scan.width), np.uint8)
     depth = None if scan.grey is Grey.DISPLAY else depth_of(scan)
+    table = _shown(scan.table(), depth)[0] if isinstance(scan, StoredScan) else None
     for first in range(0, scan.height, _ROWS_A_TURN):
         rows = slice(first, first + _ROWS_A_TURN)
-        grey[rows] = _shown(scan.plane(rows), depth)
+        if table is not None and isinstance(scan, StoredScan):
+            np.take(table, scan.levels[0][rows], out=grey[rows], mode="clip")
+        else:
+            grey[rows] = _shown(scan.plane(rows), depth)
     return grey
 
 

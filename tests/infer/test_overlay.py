@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -32,7 +33,7 @@ from nii.inspection import (
     ScanFacts,
     Structure,
 )
-from nii.scan import Grey, Scan
+from nii.scan import Grey, Scan, StoredScan
 
 CONTAINER = Structure("container", 1, (60.0, 60.0, 560.0, 260.0), 0.9)
 
@@ -113,6 +114,20 @@ def test_more_matter_is_darker() -> None:
 def test_air_is_white_whatever_its_noise() -> None:
     """A beam that is a little too bright stays white."""
     assert (render_grey(Scan(np.full((1, 16, 16), 1.04, np.float32))) == 255).all()
+
+
+def test_levels_are_shown_as_the_same_picture(rng: np.random.Generator) -> None:
+    """A scan kept as 16-bit levels has the picture of its transmission, and needs little memory."""
+    stored = StoredScan((rng.integers(0, 65536, (1000, 2000), dtype=np.uint16),), 60000)
+    expected = render_grey(stored.as_numbers())
+    tracemalloc.start()
+    try:
+        grey = render_grey(stored)
+        assert tracemalloc.get_traced_memory()[1] < 3 * grey.size
+    finally:
+        tracemalloc.stop()
+    assert np.abs(grey.astype(int) - expected).max() <= 1
+    assert (grey == expected).mean() > 0.999
 
 
 def test_display_picture_stays_as_it_is() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -193,3 +195,38 @@ def read_card() -> Card:
     data = json.loads((root / "models" / "compact" / "card.json").read_text("utf-8"))
     assert CARD_KEY == "nii.card"
     return Card.from_json(data)
+
+
+PEAK = """
+import resource, sys, time
+from pathlib import Path
+import numpy as np
+from nii.bundle import read_bundle
+from nii.infer.reach import reach_of
+from nii.infer.runtime import CPU, ProviderSettings, open_session
+from nii.infer.strips import Network, look
+from nii.scan import StoredScan
+bundle = read_bundle(Path(sys.argv[1]))
+session = open_session(bundle.model_path, ProviderSettings((CPU,), threads=1))
+model = bundle.model_path.read_bytes()
+levels = tuple(np.full((768, 12000), 50000 + energy, np.uint16) for energy in range(2))
+network = Network(session.run, bundle.card, reach_of(model), int(sys.argv[2]), 1 << 20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+look(StoredScan(levels, 65535), network, time.perf_counter)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system does not tell the peak of memory")
+def test_strips_need_little_memory(tiny_bundle: Bundle, root: Path) -> None:
+    """In strips a long scan takes a fraction of the memory that one pass takes (own processes)."""
+    peaks_mib = []
+    for most_pixels in (0, 1 << 30):
+        words = [sys.executable, "-c", PEAK, str(tiny_bundle.folder), str(most_pixels)]
+        answer = subprocess.run(  # noqa: S603
+            words, cwd=root, capture_output=True, text=True, check=True, timeout=120
+        )
+        peaks_mib.append(float(answer.stdout))
+    strips_mib, whole_mib = peaks_mib
+    assert strips_mib < 128
+    assert whole_mib > 2 * strips_mib
