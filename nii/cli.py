@@ -49,6 +49,7 @@ def inspect(  # noqa: PLR0913 - each is a flag
     *scans: Path,
     out: Path,
     bundle: Path | None = None,
+    forms: Annotated[str, Parameter("--format")] = "",
     require_gpu: bool = False,
     provider: tuple[str, ...] | None = None,
     threads: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
@@ -59,9 +60,9 @@ def inspect(  # noqa: PLR0913 - each is a flag
 ) -> int:
     """Look for threats in scans and write a report.
 
-    For each scan the folder gets NAME.inspection.json and NAME.overlay.png, and for all together
-    index.html, which opens without a network. A file that cannot be read is listed there, and the
-    others are done.
+    For each scan the folder gets NAME.inspection.json, NAME.overlay.png and NAME.thumbnail.png, and
+    for all together index.html, which opens without a network. A file that cannot be read is listed
+    there, and the others are done.
 
     Example: nii inspect data/samples --out report
 
@@ -69,6 +70,8 @@ def inspect(  # noqa: PLR0913 - each is a flag
         scans: scan files, or folders of them.
         out: folder for the results.
         bundle: folder of the model; where it is not given, that in NII_BUNDLE or in models/.
+        forms: further files, joined by commas: csv (regions.csv) and coco (regions.coco.json) for
+            all scans, dicos-tdr (NAME.tdr.dcs, a threat detection report) for each.
         require_gpu: refuse to run on the CPU.
         provider: ONNX Runtime execution provider to use; may be repeated, in order of preference.
         threads: threads on the CPU; all cores where not given.
@@ -83,6 +86,7 @@ def inspect(  # noqa: PLR0913 - each is a flag
     from nii.infer.report import entry_of, write_report
     from nii.infer.results import INSPECTION_SUFFIX, Failure
     from nii.infer.runtime import ProviderSettings
+    from nii.infer.tables import REPORT, wanted_of, write_tables
     from nii.signing import read_key, sign_findings
 
     try:
@@ -91,13 +95,15 @@ def inspect(  # noqa: PLR0913 - each is a flag
         return _complain(str(error), 2)
     if not groups:
         return _complain("Nothing to do: there is no scan in what was named.", 2)
+    wanted = wanted_of(forms)
     settings = ProviderSettings(provider, require_gpu, threads)
     key = read_key(sign) if sign else None
     detector = Detector.open(_bundle(bundle), settings, _rules(trust, allow_unsigned))
+    results = inspect_files(groups, detector, out, tdr=REPORT in wanted)
     entries, failures, interrupted = [], [], False
     with _progress("inspecting", quiet=quiet) as advance:
         try:
-            for done, result in enumerate(inspect_files(groups, detector, out), 1):
+            for done, result in enumerate(results, 1):
                 if isinstance(result, Failure):
                     failures.append(result)
                     _complain(f"not inspected: {result.error}", 1)
@@ -107,10 +113,13 @@ def inspect(  # noqa: PLR0913 - each is a flag
                         findings = out / f"{result.stem}{INSPECTION_SUFFIX}"
                         sign_findings(findings, key, datetime.now(UTC))
                     _say(_line(result), quiet=quiet)
+                del result  # it holds the pixels
                 advance(done, len(groups), "")
         except KeyboardInterrupt:
             interrupted = True
     page = write_report(out, entries, failures, datetime.now(UTC))
+    done_ones = [(entry.stem, entry.inspection) for entry in entries]
+    write_tables(out, wanted, done_ones, failures)
     facts = detector.provider
     _say(
         f"ran on {', '.join(facts.used)}{f'; {facts.reason}' if facts.reason else ''}", quiet=quiet

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from nii.config import from_dict, to_dict
 from nii.errors import ConfigError
-from nii.scan import Grey, Scan
+from nii.scan import AnyScan, Grey
 
 SCHEMA_VERSION = 1
 
@@ -50,7 +50,7 @@ class ScanFacts:
     assumptions: tuple[str, ...]
 
     @classmethod
-    def of(cls, scan: Scan) -> ScanFacts:
+    def of(cls, scan: AnyScan) -> ScanFacts:
         """Collect the facts from a scan."""
         acquired = scan.acquired_at.isoformat() if scan.acquired_at else None
         return cls(
@@ -67,6 +67,44 @@ class ScanFacts:
             container_numbers=scan.container_numbers,
             assumptions=scan.provenance.steps,
         )
+
+
+Edge = Literal["left", "right", "top"]
+"""A side of the picture that a vehicle should not reach."""
+
+
+class Problem(StrEnum):
+    """What may be wrong with a scan itself."""
+
+    NO_AIR = "no air"
+    DARK = "dark"
+    LINES = "lines"
+    CUT = "cut"
+    BLANK = "blank"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """State what the scan itself is like, apart from what it shows.
+
+    Attributes:
+        air: transmission (or display grey) of the brightest places; 1 is the open beam.
+        opaque_share: share of the picture that the beam did not get through, blank columns left
+            out, 0 to 1.
+        blank_share: share of the columns that are black from top to bottom, 0 to 1.
+        rows_apart: rows that differ from their neighbours over the whole width.
+        columns_apart: columns that differ from their neighbours over the whole height.
+        cut: sides at which the vehicle runs out of the picture: left, right, top.
+        problems: what of this is bad enough to be said.
+    """
+
+    air: float
+    opaque_share: float
+    blank_share: float
+    rows_apart: int
+    columns_apart: int
+    cut: tuple[Edge, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +148,8 @@ class Region:
         container: number of the container it lies in; None outside all containers.
         position: the place in words.
         size_mm: width and height in the object plane; None where the pixel pitch is unknown.
+        contour_xy: corners of the outline in scan pixels, inside the box, the last joined to the
+            first; None where the model gives none.
     """
 
     number: int
@@ -122,6 +162,7 @@ class Region:
     container: int | None
     position: str
     size_mm: tuple[float, float] | None = None
+    contour_xy: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +220,7 @@ class Inspection:
         inspected_at: time with zone, ISO 8601.
         timing_ms: milliseconds by stage.
         warnings: what the officer should know about this result.
+        health: what the scan itself is like; None in results of before it was looked at.
         schema_version: version of the JSON form.
     """
 
@@ -191,6 +233,7 @@ class Inspection:
     inspected_at: str
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    health: Health | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:

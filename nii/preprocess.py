@@ -23,12 +23,13 @@ must have been trained on many curves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from nii.scan import Scan
+from nii.scan import AnyScan, Scan, StoredScan
 
 CHANNELS = ("attenuation_high", "attenuation_low", "ratio", "validity")
 _ROWS_A_TURN = 32
@@ -94,7 +95,7 @@ class ModelInput:
     overview_scale: float
 
 
-def preprocess(scan: Scan, spec: PreprocessSpec) -> ModelInput:
+def preprocess(scan: AnyScan, spec: PreprocessSpec) -> ModelInput:
     """Return what a model with `spec` expects to see of `scan`."""
     below, right = -scan.height % spec.detail_multiple, -scan.width % spec.detail_multiple
     padded = np.zeros((len(CHANNELS), scan.height + below, scan.width + right), np.float32)
@@ -105,7 +106,7 @@ def preprocess(scan: Scan, spec: PreprocessSpec) -> ModelInput:
 
 
 def detail_channels(
-    scan: Scan, spec: PreprocessSpec
+    scan: AnyScan, spec: PreprocessSpec
 ) -> Float32[np.ndarray, "channel height width"]:
     """Return the four channels at native resolution, without padding."""
     channels = np.zeros((len(CHANNELS), scan.height, scan.width), np.float32)
@@ -114,33 +115,71 @@ def detail_channels(
 
 
 def _fill(
-    channels: Float32[np.ndarray, "channel height width"], scan: Scan, spec: PreprocessSpec
+    channels: Float32[np.ndarray, "channel height width"], scan: AnyScan, spec: PreprocessSpec
 ) -> None:
     """Write the channels of a scan into a fresh array, some rows at a time.
 
     The rows of one turn stay in the cache of the processor: twice as fast as whole planes.
     """
-    dual = scan.energy_count > 1
     for first in range(0, scan.height, _ROWS_A_TURN):
         rows = slice(first, first + _ROWS_A_TURN)
-        high = _attenuation(scan.transmission[0, rows], spec)
-        channels[0, rows] = _companded(high, spec)
-        if not dual:
-            channels[1, rows] = channels[0, rows]
-            continue
+        if isinstance(scan, Scan):
+            _fill_rows(channels[:, rows], scan, rows, spec)
+        else:
+            _look_up_rows(channels[:, rows], scan, rows, spec)
+    if scan.energy_count == 1:
+        channels[1] = channels[0]
+    channels[3] = scan.energy_count > 1
+
+
+def _fill_rows(
+    channels: Float32[np.ndarray, "channel rows width"],
+    scan: Scan,
+    rows: slice,
+    spec: PreprocessSpec,
+) -> None:
+    """Compute the channels of some rows from transmission."""
+    high = _attenuation(scan.transmission[0, rows], spec)
+    channels[0] = _companded(high, spec)
+    if scan.energy_count > 1:
         low = _attenuation(scan.transmission[-1, rows], spec)
-        channels[1, rows] = _companded(low, spec)
-        channels[2, rows] = _ratio(high, low, spec)
-    channels[3] = dual
+        channels[1] = _companded(low, spec)
+        channels[2] = _ratio(high, low, spec)
+
+
+def _look_up_rows(
+    channels: Float32[np.ndarray, "channel rows width"],
+    scan: StoredScan,
+    rows: slice,
+    spec: PreprocessSpec,
+) -> None:
+    """Look the channels of some rows up by their levels: three times as fast, the same values."""
+    attenuation, companded = _tables(scan.open_beam, spec)
+    high = scan.levels[0][rows]
+    np.take(companded, high, out=channels[0], mode="clip")
+    if scan.energy_count > 1:
+        low = scan.levels[-1][rows]
+        np.take(companded, low, out=channels[1], mode="clip")
+        high, low = (np.take(attenuation, levels, mode="clip") for levels in (high, low))
+        channels[2] = _ratio(high, low, spec)
+
+
+@lru_cache(maxsize=4)
+def _tables(
+    open_beam: int, spec: PreprocessSpec
+) -> tuple[Float32[np.ndarray, " level"], Float32[np.ndarray, " level"]]:
+    """Return attenuation and companded attenuation of every 16-bit level."""
+    levels = np.arange(1 << 16, dtype=np.uint16)[None]
+    transmission = np.divide(levels, np.float32(open_beam), dtype=np.float32)
+    attenuation = _attenuation(transmission, spec)
+    return attenuation[0], _companded(attenuation, spec)[0]
 
 
 def overview_channels(
     detail: Float32[np.ndarray, "channel height width"], spec: PreprocessSpec
 ) -> tuple[Float32[np.ndarray, "channel overview_height overview_width"], float]:
     """Return the channels at overview height, padded at the right, and scan pixels per pixel."""
-    height, width = detail.shape[1:]
-    scale = height / spec.overview_height
-    columns = max(1, round(width / scale))
+    columns, scale = overview_width(detail.shape[1], detail.shape[2], spec)
     small = np.stack(
         [
             cv2.resize(channel, (columns, spec.overview_height), interpolation=cv2.INTER_AREA)
@@ -148,6 +187,12 @@ def overview_channels(
         ]
     )
     return pad_to_multiple(small, 1, spec.overview_multiple), scale
+
+
+def overview_width(height: int, width: int, spec: PreprocessSpec) -> tuple[int, float]:
+    """Return the columns of the overview before padding, and scan pixels per overview pixel."""
+    scale = height / spec.overview_height
+    return max(1, round(width / scale)), scale
 
 
 def pad_to_multiple(

@@ -43,7 +43,7 @@ from nii.infer.runtime import ProviderSettings, open_session
 from nii.inspection import Inspection, ModelFacts, ProviderFacts
 from nii.preprocess import PreprocessSpec, preprocess
 from nii.provenance import Provenance, sha256_of_file
-from nii.scan import Scan
+from nii.scan import AnyScan, Scan
 from nii.simulate.scene import SceneConfig
 from nii.simulate.source import SimulateConfig, simulate
 from nii.store import audit, inspections
@@ -79,7 +79,7 @@ class Marker:
     model: ModelFacts = _MODEL
     provider: ProviderFacts = _PROVIDER
 
-    def detect(self, scan: Scan) -> tuple[Detections, Mapping[str, float]]:
+    def detect(self, scan: AnyScan) -> tuple[Detections, Mapping[str, float]]:
         """Return a firearm in the middle."""
         box = np.asarray([[scan.width / 2 - 10, 20, scan.width / 2 + 10, 30]], np.float32)
         class_id = taxonomy.by_name("firearm").class_id

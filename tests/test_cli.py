@@ -263,3 +263,18 @@ def test_quality_judges_scans_by_limits(tmp_path: Path, capsys: pytest.CaptureFi
     assert cli.main(["quality", "linac_7", "--out", str(out)]) == 2
     (tmp_path / "empty").mkdir()
     assert cli.main(["quality", str(tmp_path / "empty"), "--out", str(out)]) == 2
+
+
+def test_further_forms_are_written_on_request(
+    run: Run, scans: Path, bundle: Path, tmp_path: Path
+) -> None:
+    """--format adds tables and threat detection reports; an unknown form is code 2."""
+    out = tmp_path / "out"
+    words = ("inspect", scans, "--out", out, "--bundle", bundle, "--format")
+    assert run(*words, "csv,coco,dicos-tdr").returncode == 0
+    assert (out / "regions.csv").is_file()
+    assert len(json.loads((out / "regions.coco.json").read_text("utf-8"))["images"]) == 2
+    assert len(list(out.glob("*.tdr.dcs"))) == 2
+    answer = run(*words, "excel")
+    assert answer.returncode == 2
+    assert "csv, coco, dicos-tdr" in answer.stderr

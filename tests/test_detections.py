@@ -56,3 +56,20 @@ def test_box_without_area_is_refused() -> None:
         Detections(
             np.array([[5, 5, 5, 9]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
         )
+
+
+def test_outlines_follow_their_detections() -> None:
+    """Choosing and joining keep each outline with its box; where none has one there is none."""
+    boxes = np.asarray([[0, 0, 4, 4], [5, 5, 9, 9], [2, 2, 3, 3]], np.float32)
+    outlines = tuple(np.full((3, 2), index, np.float32) for index in range(3))
+    ids = np.arange(3)
+    found = Detections(boxes, np.ones(3, np.float32), ids, outlines)
+    for keep in (np.asarray([2, 0]), np.asarray([True, False, True])):
+        chosen = found.select(keep)
+        assert [outline[0, 0] for outline in chosen.contours] == list(chosen.class_ids)
+    bare = Detections(boxes[:1], np.ones(1, np.float32), ids[:1])
+    joined = Detections.join(bare, found)
+    assert [len(outline) for outline in joined.contours] == [0, 3, 3, 3]
+    assert Detections.join(bare, Detections.empty()).contours == ()
+    with pytest.raises(ValueError, match="2 contours of 3"):
+        Detections(boxes, np.ones(3, np.float32), ids, outlines[:2])

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from nii.errors import ConfigError
 from nii.inspection import (
+    Health,
     Inspection,
     Level,
     ModelFacts,
+    Problem,
     ProviderFacts,
     Region,
     ScanFacts,
@@ -63,6 +65,18 @@ regions = st.builds(
     container=st.none() | st.integers(1, 4),
     position=words,
     size_mm=st.none() | st.tuples(positive, positive),
+    contour_xy=st.none()
+    | st.lists(st.tuples(positive, positive), min_size=3, max_size=4).map(tuple),
+)
+healths = st.builds(
+    Health,
+    air=st.floats(0, 2),
+    opaque_share=st.floats(0, 1),
+    blank_share=st.floats(0, 1),
+    rows_apart=st.integers(0, 9),
+    columns_apart=st.integers(0, 9),
+    cut=st.sampled_from([(), ("left",), ("left", "top")]),
+    problems=st.lists(st.sampled_from(Problem), max_size=2, unique=True).map(tuple),
 )
 structures = st.builds(
     Structure,
@@ -95,6 +109,7 @@ def inspections(draw: st.DrawFn) -> Inspection:
         inspected_at=NOW,
         timing_ms=draw(st.dictionaries(words, positive, max_size=2)),
         warnings=draw(lists_of_words),
+        health=draw(st.none() | healths),
     )
 
 
@@ -102,6 +117,19 @@ def inspections(draw: st.DrawFn) -> Inspection:
 def test_round_trip_through_json_text(inspection: Inspection) -> None:
     """An inspection written as JSON text comes back equal."""
     assert Inspection.from_json(json.loads(json.dumps(inspection.to_json()))) == inspection
+
+
+@few
+@given(inspections())
+def test_results_of_before_are_still_read(inspection: Inspection) -> None:
+    """JSON without health and outlines, as older versions wrote it, is read as not known."""
+    data = inspection.to_json()
+    del data["health"]
+    for region in data["regions"]:
+        del region["contour_xy"]
+    read = Inspection.from_json(data)
+    assert read.health is None
+    assert all(region.contour_xy is None for region in read.regions)
 
 
 def schema() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nii.preprocess import CHANNELS, PreprocessSpec, detail_channels, pad_to_multiple, preprocess
-from nii.scan import Scan
+from nii.scan import Scan, StoredScan
 
 SPEC = PreprocessSpec()
 
@@ -132,3 +132,19 @@ def test_an_input_of_another_version_is_refused() -> None:
         PreprocessSpec(channels=("grey",))
     with pytest.raises(ValueError, match="knee"):
         PreprocessSpec(knee=0.05)
+
+
+@pytest.mark.parametrize("energies", [1, 2, 3])
+@pytest.mark.parametrize("open_beam", [65535, 60000, 1000])
+def test_levels_give_the_same_input(
+    energies: int, open_beam: int, rng: np.random.Generator
+) -> None:
+    """A scan kept as 16-bit levels, with every level in it, gives what its transmission gives."""
+    every = np.arange(1 << 16, dtype=np.uint16)
+    levels = tuple(rng.permutation(every).reshape(128, 512) for _ in range(energies))
+    stored = StoredScan(levels, open_beam)
+    first = preprocess(stored, PreprocessSpec())
+    second = preprocess(stored.as_numbers(), PreprocessSpec())
+    np.testing.assert_allclose(first.detail, second.detail, atol=2e-6)
+    np.testing.assert_allclose(first.overview, second.overview, atol=2e-6)
+    assert first.overview_scale == second.overview_scale

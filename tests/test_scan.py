@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nii.provenance import Provenance, SourceFile
-from nii.scan import Grey, Scan
+from nii.scan import Grey, Scan, StoredScan
 
 HALF = np.full((2, 3, 4), 0.5, np.float32)
 
@@ -63,3 +63,34 @@ def test_identity_is_that_of_its_files() -> None:
     assert Scan(HALF).sha256 is None
     source = SourceFile("a.tif", "ab" * 32)
     assert Scan(HALF, provenance=Provenance(sources=(source,))).sha256 == source.sha256
+
+
+def stored(scan: Scan, open_beam: int = 60000) -> StoredScan:
+    """Return a scan as 16-bit levels."""
+    levels = np.rint(scan.transmission * open_beam).astype(np.uint16)
+    return StoredScan(tuple(levels), open_beam, endpoint_mev=scan.endpoint_mev)
+
+
+def test_levels_are_the_same_scan(rng: np.random.Generator) -> None:
+    """A scan kept as levels has the same size and pixels, whole and in part."""
+    levels = rng.integers(0, 65536, (2, 12, 20))
+    scan = Scan((levels / np.float32(60000)).astype(np.float32), endpoint_mev=(9.0, 6.0))
+    kept = stored(scan)
+    assert (kept.energy_count, kept.height, kept.width) == (2, 12, 20)
+    rows, columns = slice(3, 9), slice(5, 18, 2)
+    np.testing.assert_allclose(kept.plane(), scan.plane(), rtol=1e-6)
+    np.testing.assert_allclose(kept.plane(rows, columns), scan.plane(rows, columns), rtol=1e-6)
+    part, other = kept.part(rows, columns).as_numbers(), scan.part(rows, columns)
+    np.testing.assert_allclose(part.transmission, other.transmission, rtol=1e-6)
+    assert part.endpoint_mev == other.endpoint_mev == (9.0, 6.0)
+
+
+def test_impossible_levels_are_refused() -> None:
+    """Planes of two sizes, no open beam and end-points that rise are no scan."""
+    plane = np.ones((4, 5), np.uint16)
+    with pytest.raises(ValueError, match="planes"):
+        StoredScan((plane, plane[:, 1:]), 65535)
+    with pytest.raises(ValueError, match="open beam 0"):
+        StoredScan((plane,), 0)
+    with pytest.raises(ValueError, match="do not fall"):
+        StoredScan((plane, plane), 65535, endpoint_mev=(6.0, 9.0))

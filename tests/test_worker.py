@@ -24,7 +24,7 @@ from nii.exchange.quarantine import REASON_FILE
 from nii.inspection import Level, ModelFacts, ProviderFacts
 from nii.preprocess import PreprocessSpec
 from nii.provenance import Provenance
-from nii.scan import Scan
+from nii.scan import AnyScan, Scan
 from nii.store import audit, inspections, scans
 from nii.store.database import open_folder
 from nii.store.inspections import Query
@@ -56,7 +56,7 @@ class Detector:
     calls: int = 0
     error: BaseException | None = None
 
-    def detect(self, scan: Scan) -> tuple[Detections, Mapping[str, float]]:
+    def detect(self, scan: AnyScan) -> tuple[Detections, Mapping[str, float]]:
         """Return a firearm in the middle, or raise what the test asks for."""
         self.calls += 1
         if self.error is not None:

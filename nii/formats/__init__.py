@@ -16,10 +16,10 @@ from nii.errors import ScanFormatError
 from nii.formats import dicos, jpeg, png, tiff
 from nii.formats.files import load_head, unreadable
 from nii.formats.limits import Limits
-from nii.provenance import SourceFile, sha256_of_file
-from nii.scan import Scan
+from nii.provenance import Provenance, SourceFile, sha256_of_file
+from nii.scan import Scan, StoredScan
 
-__all__ = ["FORMATS", "Format", "Limits", "find", "read", "write"]
+__all__ = ["FORMATS", "Format", "Limits", "find", "read", "read_stored", "write"]
 
 _HEAD_BYTES = 256
 
@@ -86,10 +86,44 @@ def read(paths: Path | Sequence[Path], limits: Limits | None = None) -> Scan:
     Raises:
         ScanFormatError: the files are no readable scan.
     """
-    limits = limits or Limits()
     if isinstance(paths, Path):
         paths = find((paths,))[0] if paths.is_file() else (paths,)
     files = tuple(paths)
+    scan = _form_of(files).read(files, limits or Limits())
+    return replace(scan, provenance=_from_files(scan.provenance, files))
+
+
+def read_stored(files: Sequence[Path], limits: Limits | None = None) -> StoredScan | None:
+    """Read one scan whose pixels stay 16-bit levels, for one too large as numbers.
+
+    Args:
+        files: all files of one scan, as :func:`find` returns them.
+        limits: the largest scan to accept; the default where None.
+
+    Returns:
+        The scan; None where a file is packed, tiled, turned, no 16-bit grey, or of a format that
+        always is (PNG, JPEG): :func:`read` may still read it.
+
+    Raises:
+        ScanFormatError: the files are no readable scan.
+    """
+    form = _form_of(tuple(files))
+    if form not in (tiff, dicos):
+        return None
+    reader = tiff.read_stored if form is tiff else dicos.read_stored
+    scan = reader(tuple(files), limits or Limits())
+    if scan is None:
+        return None
+    return replace(scan, provenance=_from_files(scan.provenance, tuple(files)))
+
+
+def _from_files(provenance: Provenance, files: tuple[Path, ...]) -> Provenance:
+    sources = tuple(SourceFile(path.name, sha256_of_file(path)) for path in files)
+    return replace(provenance, sources=sources)
+
+
+def _form_of(files: tuple[Path, ...]) -> Format:
+    """Return the one format of all files of a scan."""
     forms = [_known_form(path) for path in files]
     if len({id(form) for form in forms}) != 1:
         raise ScanFormatError(
@@ -98,9 +132,7 @@ def read(paths: Path | Sequence[Path], limits: Limits | None = None) -> Scan:
             expected="the files of one scan, all of one format",
             remedy="Let nii.formats.find group the files.",
         )
-    scan = forms[0].read(files, limits)
-    sources = tuple(SourceFile(path.name, sha256_of_file(path)) for path in files)
-    return replace(scan, provenance=replace(scan.provenance, sources=sources))
+    return forms[0]
 
 
 def write(scan: Scan, path: Path) -> tuple[Path, ...]:

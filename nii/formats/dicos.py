@@ -26,15 +26,17 @@ from nii.formats import dicos_dx
 from nii.formats.display import GREY_CURVE
 from nii.formats.facts import (
     HIGHEST_FIRST,
+    WHITE,
     Facts,
     assemble,
+    assemble_stored,
     from_levels,
     from_text,
     noted,
 )
 from nii.formats.files import broken, decoding, load, load_head, save
 from nii.formats.limits import Limits
-from nii.scan import Grey, Scan
+from nii.scan import Grey, Scan, StoredScan
 
 SUFFIXES: tuple[str, ...] = (".dcs", ".dcm", ".dicos")
 
@@ -120,6 +122,12 @@ class _Object:
     def shape(self) -> tuple[int, int]:
         return self.rows, self.columns
 
+    @property
+    def is_plain(self) -> bool:
+        """Tell 16-bit levels that are proportional to the signal and lie open in the file."""
+        deep = self.bits_allocated == self.bits_stored == 16  # noqa: PLR2004
+        return deep and not self.display and self.sign >= 0 and not self.syntax.is_compressed
+
 
 def sniff(head: bytes) -> bool:
     """Tell from the first bytes whether a file is DICOM, of which DICOS is a dialect."""
@@ -152,12 +160,7 @@ def read(paths: tuple[Path, ...], limits: Limits) -> Scan:
         ScanFormatError: an object is damaged, too large or no DX image; the objects differ in
             size or scan; or two have the same energy.
     """
-    if not paths:
-        raise broken(Path("scan"), "DICOS scan", "no file")
-    limits.check_image(paths[0], 1, 1, len(paths))
-    objects, steps = _of_energy([_object(path, limits) for path in paths])
-    objects, more = _ordered(objects)
-    steps += more
+    objects, steps = _objects(paths, limits)
     first = objects[0]
     stored = _private_facts(first)
     display = first.display if stored is None else stored.grey is Grey.DISPLAY
@@ -165,12 +168,51 @@ def read(paths: tuple[Path, ...], limits: Limits) -> Scan:
     for energy, item in enumerate(objects):
         transmission[energy], more = _transmission(item, stored, display=display)
         steps += tuple(step for step in more if step not in steps)
-    facts = _public_facts(objects)
-    if stored is not None:
-        facts, more = _merged(stored, facts)
-        steps += more
+    facts, more = _all_facts(objects, stored)
     facts = replace(facts, grey=Grey.DISPLAY if display else Grey.TRANSMISSION)
-    return assemble(first.path, transmission, noted(facts, steps))
+    return assemble(first.path, transmission, noted(facts, (*steps, *more)))
+
+
+def read_stored(paths: tuple[Path, ...], limits: Limits) -> StoredScan | None:
+    """Read all objects of one scan without making numbers of their levels.
+
+    Returns:
+        The scan, or None where its pixels do not lie in the files as they are needed: 16 bits
+        proportional to the signal, not compressed.
+
+    Raises:
+        ScanFormatError: as :func:`read`.
+    """
+    objects, steps = _objects(paths, limits)
+    first = objects[0]
+    stored = _private_facts(first)
+    if not all(item.is_plain for item in objects) or (stored and stored.grey is Grey.DISPLAY):
+        return None
+    facts, more = _all_facts(objects, stored)
+    if stored is None:
+        steps += (_assumed_white(WHITE),)
+    facts = replace(facts, open_beam=stored.open_beam if stored else WHITE)
+    levels = tuple(_levels(item) for item in objects)
+    return assemble_stored(first.path, levels, noted(facts, (*steps, *more)))
+
+
+def _objects(paths: tuple[Path, ...], limits: Limits) -> tuple[list[_Object], tuple[str, ...]]:
+    """Return the objects of a scan by falling energy, and the steps to note."""
+    if not paths:
+        raise broken(Path("scan"), "DICOS scan", "no file")
+    limits.check_image(paths[0], 1, 1, len(paths))
+    objects, steps = _of_energy([_object(path, limits) for path in paths])
+    objects, more = _ordered(objects)
+    return objects, steps + more
+
+
+def _all_facts(objects: list[_Object], stored: Facts | None) -> tuple[Facts, tuple[str, ...]]:
+    public = _public_facts(objects)
+    return (public, ()) if stored is None else _merged(stored, public)
+
+
+def _assumed_white(white: int) -> str:
+    return f"assumed that level {white} is the open beam"
 
 
 def write(scan: Scan, path: Path) -> tuple[Path, ...]:
@@ -328,7 +370,7 @@ def _transmission(
     elif display:
         steps += (GREY_CURVE,)
     else:
-        steps += (f"assumed that level {white} is the open beam",)
+        steps += (_assumed_white(white),)
     return from_levels(levels, white), steps
 
 

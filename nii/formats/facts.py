@@ -19,7 +19,7 @@ from jaxtyping import Float32, Integer, UInt16
 from nii.errors import ScanFormatError
 from nii.formats.files import decoding
 from nii.provenance import Provenance
-from nii.scan import Grey, Scan
+from nii.scan import Grey, Scan, StoredScan
 
 KEY = "nii"
 WHITE = 65535
@@ -142,25 +142,46 @@ def assemble(path: Path, transmission: Float32[np.ndarray, "e h w"], facts: Fact
     Raises:
         ScanFormatError: they contradict each other, or a pixel is no transmission.
     """
-    display = facts.grey is Grey.DISPLAY
     try:
-        return Scan(
-            transmission=transmission,
-            grey=facts.grey,
-            endpoint_mev=None if display else facts.endpoint_mev,
-            pixel_pitch_mm=facts.pixel_pitch_mm,
-            scanner=facts.scanner,
-            acquired_at=facts.acquired_at,
-            container_numbers=facts.container_numbers,
-            provenance=facts.provenance,
-        )
+        return Scan(transmission, **_shared(facts))
     except ValueError as error:
-        raise ScanFormatError(
-            path,
-            found=str(error),
-            expected="pixels and facts that form one scan",
-            remedy="Correct the facts beside the pixels, or export the scan again.",
-        ) from error
+        raise _contradiction(path, error) from error
+
+
+def assemble_stored(
+    path: Path, levels: tuple[UInt16[np.ndarray, "h w"], ...], facts: Facts
+) -> StoredScan:
+    """Join 16-bit levels and facts.
+
+    Raises:
+        ScanFormatError: they contradict each other.
+    """
+    try:
+        return StoredScan(levels, facts.open_beam, **_shared(facts))
+    except ValueError as error:
+        raise _contradiction(path, error) from error
+
+
+def _shared(facts: Facts) -> dict[str, Any]:
+    """Return the facts that a scan carries whatever its pixels are."""
+    return {
+        "grey": facts.grey,
+        "endpoint_mev": None if facts.grey is Grey.DISPLAY else facts.endpoint_mev,
+        "pixel_pitch_mm": facts.pixel_pitch_mm,
+        "scanner": facts.scanner,
+        "acquired_at": facts.acquired_at,
+        "container_numbers": facts.container_numbers,
+        "provenance": facts.provenance,
+    }
+
+
+def _contradiction(path: Path, error: ValueError) -> ScanFormatError:
+    return ScanFormatError(
+        path,
+        found=str(error),
+        expected="pixels and facts that form one scan",
+        remedy="Correct the facts beside the pixels, or export the scan again.",
+    )
 
 
 def from_levels(levels: Integer[np.ndarray, "*axes"], white: int) -> Float32[np.ndarray, "*axes"]:

@@ -29,6 +29,7 @@ from nii.formats.facts import (
     WHITE,
     Facts,
     assemble,
+    assemble_stored,
     facts_of,
     from_levels,
     from_text,
@@ -49,7 +50,7 @@ from nii.formats.tiff_layout import (
     unknown,
 )
 from nii.formats.tiff_tags import Tags, directories
-from nii.scan import Grey, Scan
+from nii.scan import Grey, Scan, StoredScan
 
 SUFFIXES: tuple[str, ...] = (".tif", ".tiff")
 
@@ -71,6 +72,40 @@ def read(paths: tuple[Path, ...], limits: Limits) -> Scan:
         ScanFormatError: the file is damaged, too large, or of a depth or compression not known.
     """
     path = single(paths)
+    data, layouts, tags = _pages(path, limits)
+    stored = _facts(path, tags.text(270))
+    if layouts[0].dtype.itemsize == 1:
+        return _display(path, data, layouts, tags, stored or Facts())
+    return _energies(path, data, layouts, stored)
+
+
+def read_stored(paths: tuple[Path, ...], limits: Limits) -> StoredScan | None:
+    """Read the one file of a scan without making numbers of its levels.
+
+    Returns:
+        The scan, or None where its pixels do not lie in the file as they are needed: one page an
+        energy, 16 bits, upright, not compressed, without gaps.
+
+    Raises:
+        ScanFormatError: as :func:`read`.
+    """
+    path = single(paths)
+    data, layouts, tags = _pages(path, limits)
+    if not all(layout.is_plain for layout in layouts):
+        return None
+    stored = _facts(path, tags.text(270))
+    facts = noted(stored or Facts(), _assumed(stored, len(layouts)))
+    if facts.grey is Grey.DISPLAY:
+        return None
+    planes = (
+        np.frombuffer(data, p.dtype, p.height * p.width, p.offsets[0]).reshape(p.height, p.width)
+        for p in layouts
+    )
+    return assemble_stored(path, tuple(planes), facts)
+
+
+def _pages(path: Path, limits: Limits) -> tuple[bytes, tuple[Layout, ...], Tags]:
+    """Return a file, its checked pages without thumbnails, and the tags of the first."""
     data = load(path, limits)
     pages = [tags for tags in directories(path, data) if not tags.one(254, 0) & 1]  # no thumbnail
     if not pages:
@@ -81,10 +116,7 @@ def read(paths: tuple[Path, ...], limits: Limits) -> Scan:
     if any(layout.alike != first.alike for layout in layouts):
         sizes = ", ".join(f"{page.height} x {page.width}" for page in layouts)
         raise unknown(path, f"pages that differ in size or depth: {sizes}", "alike, one an energy")
-    stored = _facts(path, pages[0].text(270))
-    if first.dtype.itemsize == 1:
-        return _display(path, data, layouts, pages[0], stored or Facts())
-    return _energies(path, data, layouts, stored)
+    return data, layouts, pages[0]
 
 
 def write(scan: Scan, path: Path) -> tuple[Path, ...]:
@@ -204,7 +236,13 @@ def _energies(path: Path, data: bytes, layouts: tuple[Layout, ...], stored: Fact
     steps: tuple[str, ...] = ()
     if page.photometric == WHITE_IS_ZERO:
         steps += (_INVERTED,)
-    if stored is None:
-        steps += (ASSUMED_OPEN_BEAM if whole else "assumed that float values are I/I0",)
-        steps += (HIGHEST_FIRST,) if len(transmission) > 1 else ()
+    steps += _assumed(stored, len(transmission), whole=whole)
     return assemble(path, transmission, noted(facts, steps))
+
+
+def _assumed(stored: Facts | None, energies: int, *, whole: bool = True) -> tuple[str, ...]:
+    """Return what is taken for granted where a file of somebody else says nothing."""
+    if stored is not None:
+        return ()
+    level = ASSUMED_OPEN_BEAM if whole else "assumed that float values are I/I0"
+    return (level, HIGHEST_FIRST) if energies > 1 else (level,)

@@ -68,6 +68,16 @@ class Layout:
         return (self.height, self.width, self.channels, self.dtype, self.photometric)
 
     @property
+    def is_plain(self) -> bool:
+        """Tell whether the pixels lie in the file as one array of 16-bit levels, high is bright."""
+        ends = [offset + size for offset, size in zip(self.offsets, self.sizes, strict=True)]
+        whole = sum(self.sizes) == self.height * self.width * 2
+        upright = (self.channels, self.tiled, self.orientation) == (1, False, 1)
+        grey = (self.predictor, self.photometric) == (NO_PREDICTOR, BLACK_IS_ZERO)
+        stored = self.unpack is COMPRESSIONS[1][1] and self.dtype.str[1:] == "u2"
+        return upright and grey and stored and whole and ends[:-1] == list(self.offsets[1:])
+
+    @property
     def chunk_channels(self) -> int:
         """Return how many channels one chunk holds."""
         return 1 if self.planar else self.channels

@@ -1,11 +1,13 @@
 """Batch: many scans, one after the other; reading ahead and writing behind while the model runs.
 
-The order of results is the order of the scans, whatever the threads do. A scan that cannot be read
-or written becomes a :class:`nii.infer.results.Failure`; the others go on.
+The order of results is the order of the scans, whatever the threads do. A very large scan is
+handled alone, so that memory holds one of them and nothing beside it. A scan that cannot be read or
+written becomes a :class:`nii.infer.results.Failure`; the others go on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,15 +21,20 @@ from jaxtyping import UInt8
 
 from nii import formats
 from nii.errors import NiiError
+from nii.formats import dicos_tdr
 from nii.infer import overlay, results
 from nii.infer.inspect import Finds, inspect, utc_now
 from nii.infer.results import Failure
 from nii.inspection import Inspection
-from nii.scan import Scan
+from nii.scan import AnyScan
 
 _LOG = logging.getLogger(__name__)
 
-Read = Callable[[Sequence[Path]], Scan]
+_LARGE_BYTES = 128 << 20
+"""Files of a scan from which it is handled alone: assumption, ten times a container scan. A second
+one beside it would be much for a workstation."""
+
+Read = Callable[[Sequence[Path]], AnyScan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +51,16 @@ class Inspected:
 
     files: tuple[Path, ...]
     stem: str
-    scan: Scan
+    scan: AnyScan
     grey: UInt8[np.ndarray, "height width"]
     inspection: Inspection
 
 
-def read_group(files: Sequence[Path]) -> Scan:
-    """Read the file or files of one scan."""
+def read_group(files: Sequence[Path]) -> AnyScan:
+    """Read the file or files of one scan; it keeps its 16-bit levels where they can be kept."""
+    stored = formats.read_stored(files)
+    if stored is not None:
+        return stored
     return formats.read(files[0] if len(files) == 1 else list(files))
 
 
@@ -61,6 +71,7 @@ def inspect_files(
     *,
     clock: Callable[[], datetime] = utc_now,
     read: Read = read_group,
+    tdr: bool = False,
 ) -> Iterator[Inspected | Failure]:
     """Inspect scans and write the results of each; yield them in the given order.
 
@@ -70,6 +81,7 @@ def inspect_files(
         out: folder for the results; made if it is not there.
         clock: tells the time, with its zone.
         read: turns files into a scan.
+        tdr: also write a DICOS threat detection report of each scan.
 
     Raises:
         OSError: the folder cannot be made.
@@ -78,16 +90,25 @@ def inspect_files(
     names = results.stems(groups)
     reader = ThreadPoolExecutor(1, "nii-read")
     writer = ThreadPoolExecutor(1, "nii-write")
+    large = [_bytes(files) > _LARGE_BYTES for files in groups]
+    ahead: Future[_Loaded | Failure] | None = None
     behind: Future[Inspected | Failure] | None = None
     try:
-        ahead = reader.submit(_read, groups[0], read) if groups else None
         for row, (files, stem) in enumerate(zip(groups, names, strict=True)):
-            loaded = ahead.result() if ahead else Failure(str(files[0]), "not read")
-            ahead = reader.submit(_read, groups[row + 1], read) if row + 1 < len(groups) else None
+            loaded = ahead.result() if ahead else _read(files, read)
+            alone = large[row] or row + 1 == len(groups) or large[row + 1]
+            ahead = None if alone else reader.submit(_read, groups[row + 1], read)
+            if behind is not None and large[row]:
+                yield behind.result()
+                behind = None
             found = loaded if isinstance(loaded, Failure) else _look(loaded, detector, clock)
             if behind is not None:
                 yield behind.result()
-            behind = writer.submit(_finish, found, out, stem)
+            behind = writer.submit(_finish, found, out, stem, tdr=tdr)
+            del loaded, found
+            if large[row]:
+                yield behind.result()
+                behind = None
         if behind is not None:
             yield behind.result()
     finally:
@@ -100,8 +121,17 @@ class _Loaded:
     """A scan in memory and the milliseconds that reading it took."""
 
     files: tuple[Path, ...]
-    scan: Scan
+    scan: AnyScan
     read_ms: float
+
+
+def _bytes(files: Sequence[Path]) -> int:
+    """Return the size of all files; those that cannot be found count when they are read."""
+    total = 0
+    for path in files:
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total
 
 
 def _read(files: tuple[Path, ...], read: Read) -> _Loaded | Failure:
@@ -123,7 +153,7 @@ def _look(
 
 
 def _finish(
-    found: tuple[_Loaded, Inspection] | Failure, out: Path, stem: str
+    found: tuple[_Loaded, Inspection] | Failure, out: Path, stem: str, *, tdr: bool
 ) -> Inspected | Failure:
     if isinstance(found, Failure):
         return found
@@ -131,13 +161,19 @@ def _finish(
     start = time.perf_counter()
     try:
         grey = overlay.render_grey(loaded.scan)
-        picture = overlay.draw_png(grey, inspection)
+        extra = {
+            results.OVERLAY_SUFFIX: overlay.draw_png(grey, inspection),
+            results.THUMBNAIL_SUFFIX: overlay.thumbnail_png(grey, inspection),
+        }
         drawn = 1e3 * (time.perf_counter() - start)
         timing = {"read": loaded.read_ms, **inspection.timing_ms, "overlay": drawn}
         rounded = {stage: round(ms, 2) for stage, ms in timing.items()}
         inspection = replace(inspection, timing_ms=rounded)
+        if tdr:
+            origin = dicos_tdr.origin_of(loaded.files, inspection.scan.sha256)
+            extra[results.REPORT_SUFFIX] = dicos_tdr.encode(inspection, origin)
         name = results.free_stem(out, stem, loaded.scan.sha256)
-        results.write_results(out, name, inspection, picture)
+        results.write_results(out, name, inspection, extra)
     except Exception as error:  # noqa: BLE001 - one full disk message a scan, and the report at the end
         return _failure(loaded.files, error)
     return Inspected(loaded.files, name, loaded.scan, grey, inspection)

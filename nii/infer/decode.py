@@ -8,6 +8,7 @@ map of the inside falls to one half, which is more exact than a distance of many
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from jaxtyping import Bool, Float32, Int64
 from nii import boxes as geometry
 from nii.bundle import Card
 from nii.detections import Detections
+from nii.infer.contour import contour_of
 
 _EDGE_SEARCH = 0.12
 """Share of a structure's side within which its edge is looked for: assumption, covers the errors
@@ -77,9 +79,31 @@ def decode_threats(maps: OutputMaps, card: Card, frame: Frame) -> Detections:
     found = geometry.clip(found, frame.height, frame.width)
     whole = _with_area(found)
     found, scores, channel = found[whole], scores[whole], channel[whole]
+    row, column = row[whole], column[whole]
     keep = geometry.nms(found, scores, card.decode.nms_iou)
     class_ids = np.asarray(card.threat_ids, np.int64)[channel[keep]]
-    return Detections(found[keep], scores[keep], class_ids)
+    places = np.stack([channel, row, column], axis=1)[keep]
+    outlines = tuple(
+        _outline(maps, card, place, box, score)
+        for place, box, score in zip(places.tolist(), found[keep], scores[keep], strict=True)
+    )
+    return Detections(found[keep], scores[keep], class_ids, outlines)
+
+
+def _outline(
+    maps: OutputMaps,
+    card: Card,
+    place: list[int],
+    box: Float32[np.ndarray, " 4"],
+    score: np.floating[Any],
+) -> Float32[np.ndarray, "corner 2"]:
+    """Return the outline of a threat, none where its score is too low to be shown to anyone."""
+    channel, row, column = place
+    if score < card.thresholds.look[card.threats[channel]]:
+        return np.zeros((0, 2), np.float32)
+    x0, y0, x1, y1 = (float(edge) for edge in box)
+    stride = card.decode.threat_stride
+    return contour_of(maps.threat_heat[channel], (row, column), (x0, y0, x1, y1), stride)
 
 
 def decode_structures(maps: OutputMaps, card: Card, frame: Frame) -> Detections:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,11 +9,12 @@ from pathlib import Path
 
 from nii.bundle import Bundle, Card, read_bundle
 from nii.detections import Detections
-from nii.infer.decode import Frame, OutputMaps, decode
+from nii.infer import strips
+from nii.infer.decode import decode
+from nii.infer.reach import reach_of
 from nii.infer.runtime import ProviderSettings, Session, check_card, open_bundle
 from nii.inspection import ModelFacts, ProviderFacts
-from nii.preprocess import preprocess
-from nii.scan import Scan
+from nii.scan import AnyScan
 from nii.trust import Trust, admit
 
 
@@ -49,6 +49,7 @@ class Detector:
         self.model = ModelFacts(bundle.card.name, bundle.card.version, bundle.sha256, signer)
         self._session = session
         self._timer = timer
+        self._reach = reach_of(bundle.model_path.read_bytes())
 
     @classmethod
     def open(
@@ -74,19 +75,17 @@ class Detector:
         """Return what the model really runs on."""
         return self._session.provider
 
-    def detect(self, scan: Scan) -> tuple[Detections, dict[str, float]]:
+    def detect(self, scan: AnyScan) -> tuple[Detections, dict[str, float]]:
         """Return everything found down to the card's lowest score, and milliseconds by stage.
 
         Raises:
             ProviderError: the hardware gave up.
         """
-        times = [self._timer()]
-        model_input = preprocess(scan, self.card.preprocess)
-        times.append(self._timer())
-        maps = self._session.run(model_input.detail[None], model_input.overview[None])
-        times.append(self._timer())
-        frame = Frame(model_input.height, model_input.width, model_input.overview_scale)
-        found = decode(OutputMaps(*(array[0] for array in maps)), self.card, frame)
-        times.append(self._timer())
-        spans = (1e3 * (end - start) for start, end in itertools.pairwise(times))
-        return found, dict(zip(("preprocess", "run", "decode"), spans, strict=True))
+        network = strips.Network(self._session.run, self.card, self._reach)
+        look = strips.look(scan, network, self._timer)
+        found = decode(look.maps, self.card, look.frame)
+        stages = (look.preprocess_s, look.run_s, self._timer() - look.ended_s)
+        return found, {
+            name: 1e3 * seconds
+            for name, seconds in zip(("preprocess", "run", "decode"), stages, strict=True)
+        }

@@ -13,7 +13,7 @@ import numpy as np
 from nii import taxonomy
 from nii.bundle import Card
 from nii.detections import Detections
-from nii.infer import position
+from nii.infer import health, position
 from nii.infer.load import load_of
 from nii.inspection import (
     Inspection,
@@ -24,7 +24,7 @@ from nii.inspection import (
     ScanFacts,
     Structure,
 )
-from nii.scan import Grey, Scan
+from nii.scan import AnyScan, Grey
 
 _OPAQUE = 5e-4
 """Transmission taken for nothing: about 30 cm of steel at 9 MeV, beyond most cargo scanners."""
@@ -51,7 +51,7 @@ class Finds(Protocol):
     def card(self) -> Card:
         """Return the facts about the model."""
 
-    def detect(self, scan: Scan) -> tuple[Detections, Mapping[str, float]]:
+    def detect(self, scan: AnyScan) -> tuple[Detections, Mapping[str, float]]:
         """Return everything found, and milliseconds by stage."""
 
 
@@ -60,7 +60,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def inspect(scan: Scan, detector: Finds, clock: Callable[[], datetime] = utc_now) -> Inspection:
+def inspect(scan: AnyScan, detector: Finds, clock: Callable[[], datetime] = utc_now) -> Inspection:
     """Return what an officer gets for one scan.
 
     Args:
@@ -74,8 +74,9 @@ def inspect(scan: Scan, detector: Finds, clock: Callable[[], datetime] = utc_now
     found, timing = detector.detect(scan)
     start = time.perf_counter()
     structures = structures_of(found, detector.card, scan)
-    layout = position.layout_of(structures, scan.transmission[0])
+    layout = position.layout_of(structures, scan.plane())
     regions = regions_of(found, detector.card, layout, scan.pixel_pitch_mm)
+    condition = health.health_of(scan)
     return Inspection(
         scan=ScanFacts.of(scan),
         model=detector.model,
@@ -84,7 +85,11 @@ def inspect(scan: Scan, detector: Finds, clock: Callable[[], datetime] = utc_now
         structures=structures,
         regions=regions,
         inspected_at=clock().isoformat(timespec="seconds"),
-        warnings=warnings_of(scan, structures, detector.card),
+        warnings=(
+            *warnings_of(scan, structures, detector.card),
+            *health.warnings_of(condition),
+        ),
+        health=condition,
         timing_ms={
             **{stage: round(ms, 2) for stage, ms in timing.items()},
             "describe": round(1e3 * (time.perf_counter() - start), 2),
@@ -92,7 +97,7 @@ def inspect(scan: Scan, detector: Finds, clock: Callable[[], datetime] = utc_now
     )
 
 
-def structures_of(found: Detections, card: Card, scan: Scan) -> tuple[Structure, ...]:
+def structures_of(found: Detections, card: Card, scan: AnyScan) -> tuple[Structure, ...]:
     """Return containers and vehicles above the card's threshold, each kind from left to right."""
     kinds = {row.class_id: row.name for row in taxonomy.in_group("structure")}
     rows = [
@@ -104,11 +109,12 @@ def structures_of(found: Detections, card: Card, scan: Scan) -> tuple[Structure,
     ]
     rows.sort(key=lambda row: (row[0], row[1]))
     count: Counter[str] = Counter()
+    plane = scan.plane() if card.load else None
     parts = []
     for kind, box, score in rows:
         count[kind] += 1
         spec = card.load if kind == "container" else None
-        load = load_of(scan.transmission[0], box, spec) if spec else None
+        load = load_of(plane, box, spec) if spec and plane is not None else None
         state = (load.state, load.score) if load else (None, None)
         parts.append(Structure(kind, count[kind], box, score, *state))
     return tuple(parts)
@@ -159,10 +165,17 @@ def _region(
         container=position.container_of(box, layout),
         position=position.words(box, layout),
         size_mm=size,
+        contour_xy=_contour(found),
     )
 
 
-def warnings_of(scan: Scan, structures: tuple[Structure, ...], card: Card) -> tuple[str, ...]:
+def _contour(found: Detections) -> tuple[tuple[float, float], ...] | None:
+    if not found.contours or not len(found.contours[0]):
+        return None
+    return tuple((round(x, 1), round(y, 1)) for x, y in found.contours[0].tolist())
+
+
+def warnings_of(scan: AnyScan, structures: tuple[Structure, ...], card: Card) -> tuple[str, ...]:
     """Return what an officer should know before trusting the result."""
     display = scan.grey is Grey.DISPLAY
     single = scan.energy_count == 1
@@ -203,13 +216,13 @@ def warnings_of(scan: Scan, structures: tuple[Structure, ...], card: Card) -> tu
     return (*(text for holds, text in texts if holds), *dark)
 
 
-def _dark_warnings(scan: Scan, structures: tuple[Structure, ...]) -> tuple[str, ...]:
+def _dark_warnings(scan: AnyScan, structures: tuple[Structure, ...]) -> tuple[str, ...]:
     texts = []
     for part in structures:
         if part.kind != "container":
             continue
         x0, y0, x1, y1 = (round(value) for value in part.box_xyxy)
-        opaque = scan.transmission[0, y0:y1, x0:x1] < _OPAQUE
+        opaque = scan.plane(slice(y0, y1), slice(x0, x1)) < _OPAQUE
         share = float(opaque.sum()) / max(1, opaque.size)
         if share >= _OPAQUE_SHARE:
             texts.append(

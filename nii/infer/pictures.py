@@ -17,7 +17,7 @@ from jaxtyping import Float32, UInt8
 
 from nii.infer.overlay import Box, free_place, grey_of, render_grey, whole
 from nii.inspection import Inspection, Region
-from nii.scan import Grey, Scan
+from nii.scan import AnyScan, Grey, Scan
 
 OVERVIEW_PX = 1600
 """Longest side of an overview picture."""
@@ -48,7 +48,7 @@ def jpeg_uri(grey: UInt8[np.ndarray, "height width"], longest: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
 
-def crop_of(scan: Scan, region: Region) -> CropView:
+def crop_of(scan: AnyScan, region: Region) -> CropView:
     """Return a region with its surroundings, in a contrast of its own."""
     x0, y0, x1, y1 = region.box_xyxy
     margin = max(_LEAST_CONTEXT_PX, _CONTEXT * max(x1 - x0, y1 - y0))
@@ -58,8 +58,8 @@ def crop_of(scan: Scan, region: Region) -> CropView:
         min(scan.width, int(np.ceil(x1 + margin))),
         min(scan.height, int(np.ceil(y1 + margin))),
     )
-    part = scan.transmission[:1, box[1] : box[3], box[0] : box[2]]
-    return CropView(box, jpeg_uri(contrast(part, scan.grey), CROP_PX))
+    part = scan.plane(slice(box[1], box[3]), slice(box[0], box[2]))
+    return CropView(box, jpeg_uri(contrast(part[None], scan.grey), CROP_PX))
 
 
 def contrast(

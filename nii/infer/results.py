@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from nii.inspection import Inspection
 
 INSPECTION_SUFFIX = ".inspection.json"
 OVERLAY_SUFFIX = ".overlay.png"
+THUMBNAIL_SUFFIX = ".thumbnail.png"
+REPORT_SUFFIX = ".tdr.dcs"
 _FORBIDDEN = re.compile(r"[<>:\"/\\|?*\x00-\x1f\x7f\ud800-\udfff]")
 """Characters that some file system cannot hold, and bytes that were no text."""
 _LONGEST = 120
@@ -74,17 +76,24 @@ def free_stem(out: Path, stem: str, sha256: str | None) -> str:
     return next(name for name in names if _is_free(out, name, sha256))
 
 
-def write_results(out: Path, stem: str, inspection: Inspection, overlay: bytes) -> None:
-    """Write picture and facts; each file is whole or not there, the facts come last.
+def write_results(out: Path, stem: str, inspection: Inspection, extra: Mapping[str, bytes]) -> None:
+    """Write pictures, reports and facts; each file is whole or not there, the facts come last.
+
+    Args:
+        out: the folder.
+        stem: name that the files start with.
+        inspection: the facts.
+        extra: content of pictures and reports by the ending of the name.
 
     Raises:
         OSError: the folder cannot be written to.
     """
     text = json.dumps(inspection.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
-    save(out / f"{stem}{OVERLAY_SUFFIX}", overlay)
+    for suffix, content in extra.items():
+        save(out / f"{stem}{suffix}", content)
     # A lone surrogate (a file name that is no text) becomes an escape, which JSON understands.
-    content = f"{text}\n".encode("utf-8", "backslashreplace")
-    save(out / f"{stem}{INSPECTION_SUFFIX}", content)
+    facts = f"{text}\n".encode("utf-8", "backslashreplace")
+    save(out / f"{stem}{INSPECTION_SUFFIX}", facts)
 
 
 def _plain(name: str) -> str:

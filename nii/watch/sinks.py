@@ -67,7 +67,7 @@ class FolderSink:
         self._out.mkdir(parents=True, exist_ok=True)
         inspection = Inspection.from_json(json.loads(parcel.document))
         stem = results.free_stem(self._out, results.stems([parcel.paths])[0], parcel.identity)
-        results.write_results(self._out, stem, inspection, parcel.picture)
+        results.write_results(self._out, stem, inspection, {results.OVERLAY_SUFFIX: parcel.picture})
 
     def close(self) -> None:
         """Do nothing: no file stays open."""

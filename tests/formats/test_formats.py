@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nii import formats
 from nii.errors import ScanFormatError
-from nii.formats import FORMATS, Format, Limits, dicos, jpeg
+from nii.formats import FORMATS, Format, Limits, dicos, jpeg, read, read_stored, write
 from nii.provenance import sha256_of_file
 from nii.scan import Grey, Scan
 
@@ -271,3 +272,37 @@ def test_a_folder_is_no_scan(tmp_path: Path) -> None:
     """Reading a folder is refused; finding what is in it is another function."""
     with pytest.raises(ScanFormatError, match="not a regular file"):
         formats.read(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".tiff", ".dcs"])
+@pytest.mark.parametrize("energies", [1, 2])
+def test_levels_are_read_as_the_scan_is(
+    suffix: str, energies: int, truck: Scan, tmp_path: Path
+) -> None:
+    """A scan whose pixels stay levels has the facts and, in part and whole, the pixels of read."""
+    ends = truck.endpoint_mev
+    scan = replace(
+        truck,
+        transmission=truck.transmission[:energies],
+        endpoint_mev=ends[:energies] if ends else None,
+    )
+    files = write(scan, tmp_path / f"a{suffix}")
+    expected, stored = read(list(files)), read_stored(files)
+    assert stored is not None
+    whole = stored.as_numbers()
+    assert np.array_equal(whole.transmission, expected.transmission)
+    assert replace(whole, transmission=expected.transmission) == expected
+
+
+def test_what_is_not_plain_is_not_read_as_levels(
+    truck: Scan, picture: Scan, tmp_path: Path
+) -> None:
+    """Packed, tiled and display files and PNG give None, so that the caller reads numbers."""
+    levels = np.rint(truck.transmission[0] * 65535).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "packed.tiff", levels, compression="zlib")
+    tifffile.imwrite(tmp_path / "tiled.tiff", levels, tile=(16, 16))
+    files = [tmp_path / "packed.tiff", tmp_path / "tiled.tiff"]
+    files += [*write(truck, tmp_path / "a.png"), *write(picture, tmp_path / "b.dcs")]
+    for file in files:
+        assert read_stored([file]) is None
+        assert read([file]).height > 0

@@ -11,17 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
+import numpy as np
+import pydicom
 import pytest
 
 from nii import formats
 from nii.bundle import Bundle
 from nii.errors import ScanFormatError
-from nii.infer.batch import Inspected, inspect_files
+from nii.infer.batch import Inspected, inspect_files, read_group
 from nii.infer.detect import Detector
 from nii.infer.results import Failure
 from nii.infer.runtime import CPU, ProviderSettings
 from nii.inspection import Inspection
-from nii.scan import Scan
+from nii.scan import AnyScan, Scan, StoredScan
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -67,7 +69,7 @@ def test_files_hold_what_was_found(inbox: Path, tmp_path: Path, detector: Detect
         if isinstance(result, Inspected)
     ]
     written = {path.name for path in out.iterdir()}
-    endings = (".inspection.json", ".overlay.png")
+    endings = (".inspection.json", ".overlay.png", ".thumbnail.png")
     assert written == {result.stem + ending for result in done for ending in endings}
     for result in done:
         text = (out / f"{result.stem}.inspection.json").read_text("utf-8")
@@ -75,6 +77,9 @@ def test_files_hold_what_was_found(inbox: Path, tmp_path: Path, detector: Detect
         picture = cv2.imread(str(out / f"{result.stem}.overlay.png"))
         assert picture is not None
         assert picture.shape == (result.scan.height, result.scan.width, 3)
+        small = cv2.imread(str(out / f"{result.stem}.thumbnail.png"))
+        assert small is not None
+        assert small.shape == (154, 480, 3)
     stages = ["read", "preprocess", "run", "decode", "describe", "overlay"]
     assert list(done[0].inspection.timing_ms) == stages
 
@@ -86,9 +91,9 @@ def test_again_gives_the_same_names_and_another_folder_new_ones(
     out = tmp_path / "out"
     for _ in range(2):
         list(inspect_files([(inbox / "a/truck.tiff",)], detector, out))
-    assert len(list(out.iterdir())) == 2
+    assert len(list(out.glob("*.json"))) == 1
     list(inspect_files([(inbox / "b/truck.tiff",)], detector, out))
-    assert len(list(out.iterdir())) == 4
+    assert len(list(out.glob("*.json"))) == 2
 
 
 def test_order_does_not_depend_on_speed(
@@ -144,3 +149,41 @@ def test_a_full_disk_is_reported(
 def test_nothing_gives_nothing(tmp_path: Path, detector: Detector) -> None:
     """No scans give no results."""
     assert list(inspect_files([], detector, tmp_path)) == []
+
+
+def test_a_large_scan_is_alone(
+    inbox: Path, tmp_path: Path, detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where files are large none is read ahead; the results are the same."""
+    groups = [(inbox / "a/truck.tiff",), (inbox / "plain.png",), (inbox / "b/truck.tiff",)]
+    normal = [
+        r for r in inspect_files(groups, detector, tmp_path / "1") if isinstance(r, Inspected)
+    ]
+    monkeypatch.setattr("nii.infer.batch._LARGE_BYTES", 0)
+    asked: list[Path] = []
+
+    def read(files: Sequence[Path]) -> AnyScan:
+        asked.append(files[0])
+        return read_group(files)
+
+    kinds, done = [], []
+    for result in inspect_files(groups, detector, tmp_path / "2", read=read):
+        assert isinstance(result, Inspected)
+        assert asked[-1] == result.files[0]
+        kinds.append(type(result.scan))
+        done.append(result)
+    assert kinds == [StoredScan, Scan, StoredScan]
+    for first, second in zip(normal, done, strict=True):
+        np.testing.assert_array_equal(first.grey, second.grey)
+        assert first.inspection.regions == second.inspection.regions
+        assert first.inspection.health == second.inspection.health
+
+
+def test_a_report_for_other_systems_is_written_on_request(
+    inbox: Path, tmp_path: Path, detector: Detector
+) -> None:
+    """A DICOS threat detection report stands beside the other results of each scan."""
+    (done,) = inspect_files([(inbox / "plain.png",)], detector, tmp_path / "out", tdr=True)
+    assert isinstance(done, Inspected)
+    report = pydicom.dcmread(tmp_path / "out" / "plain.tdr.dcs")
+    assert report.NumberOfAlarmObjects == len(done.inspection.regions) == 1

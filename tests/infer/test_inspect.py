@@ -23,7 +23,7 @@ from nii.infer.inspect import inspect, regions_of, structures_of, warnings_of
 from nii.infer.position import layout_of
 from nii.infer.runtime import CPU, ProviderSettings
 from nii.inspection import Inspection, Level, ModelFacts, ProviderFacts
-from nii.scan import Grey, Scan
+from nii.scan import AnyScan, Grey, Scan
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FIREARM = taxonomy.by_name("firearm").class_id
@@ -40,7 +40,7 @@ class Fixed:
     model: ModelFacts = ModelFacts("fixed", "1", "0" * 64)  # noqa: RUF009 - frozen
     provider: ProviderFacts = ProviderFacts((CPU,), (CPU,), (CPU,), "cpu", "not requested")  # noqa: RUF009
 
-    def detect(self, scan: Scan) -> tuple[Detections, Mapping[str, float]]:
+    def detect(self, scan: AnyScan) -> tuple[Detections, Mapping[str, float]]:
         """Return what was given."""
         del scan
         return self.found, {"run": 1.0}

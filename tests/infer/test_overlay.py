@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,7 +15,15 @@ from hypothesis.extra import numpy as arrays
 from jaxtyping import UInt8
 
 from nii.infer import overlay
-from nii.infer.overlay import Box, draw_png, free_place, overlay_png, palette_png, render_grey
+from nii.infer.overlay import (
+    Box,
+    draw_png,
+    free_place,
+    overlay_png,
+    palette_png,
+    render_grey,
+    thumbnail_png,
+)
 from nii.inspection import (
     Inspection,
     Level,
@@ -24,7 +33,7 @@ from nii.inspection import (
     ScanFacts,
     Structure,
 )
-from nii.scan import Grey, Scan
+from nii.scan import Grey, Scan, StoredScan
 
 CONTAINER = Structure("container", 1, (60.0, 60.0, 560.0, 260.0), 0.9)
 
@@ -62,6 +71,29 @@ def scan(rng: np.random.Generator) -> Scan:
     return Scan(rng.uniform(0.05, 1, (2, 320, 640)).astype(np.float32))
 
 
+def test_a_large_png_holds_every_pixel(rng: np.random.Generator) -> None:
+    """A picture that is packed in several parts is read back whole, and is the same every time."""
+    index = rng.integers(0, 256, (700, 1500)).astype(np.uint8)
+    palette = np.arange(768, dtype=np.int64).reshape(256, 3).astype(np.uint8)
+    png = palette_png(index, palette)
+    np.testing.assert_array_equal(decode(png), palette[index])
+    assert palette_png(index, palette) == png
+
+
+@pytest.mark.parametrize("size", [(320, 640), (1000, 3000), (5, 2000), (3, 3)])
+def test_a_thumbnail_is_small_and_shows_the_regions(
+    size: tuple[int, int], rng: np.random.Generator
+) -> None:
+    """No side exceeds 480 pixels, the shape stays, and the colour of the level is in it."""
+    scan = Scan(rng.uniform(0.4, 1, (1, *size)).astype(np.float32))
+    box = (0.3 * size[1], 0.3 * size[0], 0.7 * size[1], 0.7 * size[0])
+    marked = inspection(scan, region(1, box, Level.SEARCH))
+    picture = decode(thumbnail_png(render_grey(scan), marked))
+    assert max(picture.shape[:2]) == min(480, max(size))
+    assert picture.shape[0] == max(1, round(size[0] * min(1, 480 / max(size))))
+    assert (picture == np.asarray(overlay.LEVEL_COLOURS[Level.SEARCH])).all(axis=-1).any()
+
+
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9))))
 def test_png_holds_every_pixel(index: UInt8[np.ndarray, "height width"]) -> None:
     """Another program reads from the PNG exactly the colours that were written."""
@@ -82,6 +114,20 @@ def test_more_matter_is_darker() -> None:
 def test_air_is_white_whatever_its_noise() -> None:
     """A beam that is a little too bright stays white."""
     assert (render_grey(Scan(np.full((1, 16, 16), 1.04, np.float32))) == 255).all()
+
+
+def test_levels_are_shown_as_the_same_picture(rng: np.random.Generator) -> None:
+    """A scan kept as 16-bit levels has the picture of its transmission, and needs little memory."""
+    stored = StoredScan((rng.integers(0, 65536, (1000, 2000), dtype=np.uint16),), 60000)
+    expected = render_grey(stored.as_numbers())
+    tracemalloc.start()
+    try:
+        grey = render_grey(stored)
+        assert tracemalloc.get_traced_memory()[1] < 3 * grey.size
+    finally:
+        tracemalloc.stop()
+    assert np.abs(grey.astype(int) - expected).max() <= 1
+    assert (grey == expected).mean() > 0.999
 
 
 def test_display_picture_stays_as_it_is() -> None:

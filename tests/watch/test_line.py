@@ -18,7 +18,7 @@ from nii.errors import NiiError, ProviderError
 from nii.exchange.quarantine import REASON_FILE
 from nii.infer.inspect import Finds, utc_now
 from nii.inspection import Inspection
-from nii.scan import Scan
+from nii.scan import AnyScan, Scan
 from nii.watch.alarm import Alarms, Pace
 from nii.watch.journal import FILE, Journal
 from nii.watch.line import JOURNAL, MODEL, MOST_ATTEMPTS, Equipment, Line
@@ -129,7 +129,7 @@ class Faulty:
         self.card, self.model, self.provider = marker.card, marker.model, marker.provider
         self._marker, self._fails = marker, fails
 
-    def detect(self, scan: Scan) -> tuple[Detections, Mapping[str, float]]:
+    def detect(self, scan: AnyScan) -> tuple[Detections, Mapping[str, float]]:
         """Fail or detect."""
         if self._fails(scan):
             raise BROKEN

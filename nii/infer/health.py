@@ -1,0 +1,136 @@
+"""Health: whether the scan itself is fit to be judged, before anybody looks for threats in it.
+
+Simple measures that hold for every machine: is there air in the picture, does the beam get through,
+is there a line over the whole picture, does the vehicle run out of it. They describe the scan and
+change nothing about what is found. Whether a picture was turned over is not looked at.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+
+from nii.inspection import Edge, Health, Problem
+from nii.scan import AnyScan, Grey
+
+_AIR_QUANTILE = 0.98
+_LEAST_AIR = 0.8
+"""Transmission of the brightest places below which no open beam is in the picture: assumption; a
+container wall of 1.6 mm of steel on either side leaves 0.9."""
+_LEAST_DISPLAY_AIR = 0.6
+"""The same for a display picture, whose white may be dimmed: assumption."""
+_OPAQUE = 5e-4
+"""Transmission taken for nothing: about 30 cm of steel at 9 MeV."""
+_OPAQUE_DISPLAY = 4 / 255
+_ALL = 0.98
+"""Share of a column that is black where nothing was recorded; matter leaves air above itself."""
+_MOST_OPAQUE = 0.2
+"""Share of the picture that nothing gets through in a scan that is too dark: assumption; axles and
+engine are below 0.05 of it."""
+_LINE = 0.05
+"""Least difference of a line from its neighbours, in attenuation or display grey: assumption, a
+fault of five per cent of one detector."""
+_NEARLY_ALL = 0.95
+"""A line is a fault where this share of its pixels differ to the same side; roofs, posts and floors
+end somewhere."""
+_MATTER = 0.85
+"""Share of the signal of air below which there is matter: two centimetres of plastic."""
+_CUT_SHARE = 0.3
+"""Share of an edge with matter that runs out of the picture: assumption, more than a chassis."""
+_EDGE_PX = 4
+_SPARSE = 4
+_LINE_STEP = 16
+"""A line is judged by every sixteenth of its pixels."""
+
+
+def health_of(scan: AnyScan) -> Health:
+    """Return what the scan itself is like."""
+    thin = scan.plane(slice(None, None, _SPARSE), slice(None, None, _SPARSE))
+    display = scan.grey is Grey.DISPLAY
+    air = float(np.quantile(thin, _AIR_QUANTILE))
+    black = thin < (_OPAQUE_DISPLAY if display else _OPAQUE)
+    blank = black.mean(axis=0) > _ALL
+    opaque = float(black[:, ~blank].mean()) if not blank.all() else 1.0
+    along = _lines(_contrast(scan.plane(columns=slice(None, None, _LINE_STEP)), display=display))
+    across = _lines(_contrast(scan.plane(slice(None, None, _LINE_STEP)).T, display=display))
+    cut = _cut(scan, max(air, _OPAQUE), np.repeat(blank, _SPARSE)[: scan.width])
+    problems = {
+        Problem.NO_AIR: air < (_LEAST_DISPLAY_AIR if display else _LEAST_AIR),
+        Problem.DARK: opaque > _MOST_OPAQUE,
+        Problem.LINES: bool(along or across),
+        Problem.CUT: bool(cut),
+        Problem.BLANK: bool(blank.any()),
+    }
+    return Health(
+        air=round(air, 4),
+        opaque_share=round(opaque, 4),
+        blank_share=round(float(blank.mean()), 4),
+        rows_apart=along,
+        columns_apart=across,
+        cut=cut,
+        problems=tuple(problem for problem, there in problems.items() if there),
+    )
+
+
+def warnings_of(health: Health) -> tuple[str, ...]:
+    """Return what an officer should know about the scan itself, in words."""
+    texts = {
+        Problem.NO_AIR: (
+            f"No open beam is in the picture (brightest {health.air:.2f} of it): the scan may be "
+            "badly normalised, inverted or a cut-out, and materials are judged less well."
+        ),
+        Problem.DARK: (
+            f"The scan is dark: nothing gets through {100 * health.opaque_share:.0f} % of it."
+        ),
+        Problem.LINES: (
+            f"The scan has faulty lines ({health.rows_apart} rows, {health.columns_apart} columns "
+            "unlike their neighbours): detectors or pulses failed; thin objects may be hidden."
+        ),
+        Problem.CUT: (
+            f"The vehicle runs out of the picture ({', '.join(health.cut)}): what is beyond was "
+            "not seen."
+        ),
+        Problem.BLANK: (
+            f"{100 * health.blank_share:.1f} % of the picture's columns are black from top to "
+            "bottom: nothing was recorded there."
+        ),
+    }
+    return tuple(texts[problem] for problem in health.problems)
+
+
+def _contrast(
+    part: Float32[np.ndarray, "lines pixels"], *, display: bool
+) -> Float[np.ndarray, "lines pixels"]:
+    """Return what lines are compared in: attenuation, or grey where its curve is unknown."""
+    return part if display else -np.log(np.maximum(part, np.float32(_OPAQUE)))
+
+
+def _lines(values: Float[np.ndarray, "lines pixels"]) -> int:
+    """Count lines of which nearly all pixels differ from both sides in the same way.
+
+    The neighbour after the next is compared, since a fault often spoils two lines.
+    """
+    if len(values) <= 2 * 2:
+        return 0
+    middle, before, after = values[2:-2], values[:-4], values[4:]
+    above = np.minimum(middle - before, middle - after)
+    below = np.minimum(before - middle, after - middle)
+    return sum(int(((side > _LINE).mean(axis=1) >= _NEARLY_ALL).sum()) for side in (above, below))
+
+
+def _cut(scan: AnyScan, air: float, blank: Bool[np.ndarray, " width"]) -> tuple[Edge, ...]:
+    """Return the sides of the picture that matter runs out of; the ground always does below.
+
+    Columns without a record say nothing.
+    """
+    edges: dict[Edge, Float32[np.ndarray, "lines pixels"]] = {
+        "left": scan.plane(columns=slice(0, _EDGE_PX)),
+        "right": scan.plane(columns=slice(max(0, scan.width - _EDGE_PX), None)),
+        "top": scan.plane(slice(0, _EDGE_PX)).T,
+    }
+    recorded = {"left": not blank[0], "right": not blank[-1], "top": ~blank}
+    return tuple(
+        side
+        for side, part in edges.items()
+        if float(((np.median(part, axis=1) < _MATTER * air) & recorded[side]).mean()) > _CUT_SHARE
+    )
