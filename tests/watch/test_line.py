@@ -124,7 +124,7 @@ def test_a_scan_that_ends_the_process(
 class Faulty:
     """A detector whose hardware fails over some scans."""
 
-    def __init__(self, marker: Finds, fails: Callable[[Scan], bool]) -> None:
+    def __init__(self, marker: Finds, fails: Callable[[AnyScan], bool]) -> None:
         """Take the place of `marker`."""
         self.card, self.model, self.provider = marker.card, marker.model, marker.provider
         self._marker, self._fails = marker, fails
