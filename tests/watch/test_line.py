@@ -18,7 +18,7 @@ from nii.errors import NiiError, ProviderError
 from nii.exchange.quarantine import REASON_FILE
 from nii.infer.inspect import Finds, utc_now
 from nii.inspection import Inspection
-from nii.scan import AnyScan, Scan
+from nii.scan import AnyScan
 from nii.watch.alarm import Alarms, Pace
 from nii.watch.journal import FILE, Journal
 from nii.watch.line import JOURNAL, MODEL, MOST_ATTEMPTS, Equipment, Line
@@ -191,7 +191,7 @@ def test_bad_files_and_odd_errors(
     (settings.lanes[0] / "bad.tif").write_bytes(b"no scan at all")
     arrive("odd.tiff")
 
-    def fail(_: Scan) -> bool:
+    def fail(_: AnyScan) -> bool:
         raise ValueError("odd")
 
     with line_of(settings, lambda: Faulty(bench.Marker(), fail)) as line:
