@@ -44,7 +44,7 @@ THUMBNAIL_PX = 480
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _DEPTH_PERCENTILE = 99.7
 _ROWS_A_TURN = 32
-"""Rows whose pixels stay in the cache of the processor; looking up takes eight bytes a pixel more."""
+"""Rows whose pixels stay in the cache of the processor; looking up takes eight bytes more each."""
 _SPARSE = 8
 """Every eighth pixel both ways tells how dense the cargo is."""
 _LEAST_DEPTH = 1.5
