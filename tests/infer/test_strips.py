@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import Float32
 
@@ -157,6 +157,7 @@ def test_the_view_that_is_not_needed_is_small(
     assert len({detail for detail, _ in shapes[:-1]}) == 1
 
 
+@settings(max_examples=25)
 @given(st.integers(1, 400), st.integers(1, 5000), st.integers(0, 150), st.integers(0, 10**6))
 def test_every_column_is_kept_once_with_its_halo(
     height: int, width: int, look_px: int, pixels: int
