@@ -61,6 +61,15 @@ def _simulated(config: TrainConfig) -> bool:
     return is_simulated(config.train) and bool(earlier.settings.get("simulated"))
 
 
+def resumed(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Return the provenance of a run that goes on: what it began with, and what is new since."""
+    first, second = Provenance.from_json(before), Provenance.from_json(now)
+    for step in second.steps:
+        if step not in first.steps:
+            first = first.with_step(f"resumed with {step}")
+    return first.to_json()
+
+
 def describe(data: DataConfig) -> str:
     """Return a set of scans in words."""
     if data.source == "simulate":

@@ -18,7 +18,7 @@ from nii.train.dataset import Batch
 from nii.train.device import Compute
 from nii.train.loss import detection_loss
 from nii.train.models import build
-from nii.train.origin import training_provenance
+from nii.train.origin import resumed, training_provenance
 from nii.train.validate import Validation
 
 _EMA_WARMUP = 10
@@ -146,6 +146,7 @@ class Run:
         self.epoch, self.batch, self.step = meta.epoch, meta.batch, meta.step
         self.elapsed_s, self.best = meta.elapsed_s, meta.best
         self.metrics, self._thresholds = meta.metrics, meta.thresholds
+        self._provenance = resumed(meta.provenance, self._provenance)
 
 
 def optimiser_of(network: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:

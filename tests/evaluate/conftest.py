@@ -172,7 +172,7 @@ def cases_of(
         top_score=top,
         benign=np.arange(count + harmless) >= count,
     )
-    by_class = np.full((count + harmless, len(THREATS)), curves.NEVER)
+    by_class = np.full((count + harmless, len(taxonomy.in_group("threat"))), curves.NEVER)
     by_class[count:, 0] = benign
     return ContainerTable(
         table=table,

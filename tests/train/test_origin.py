@@ -12,9 +12,9 @@ import nii
 
 pytest.importorskip("torch", reason="training needs torch, which is not installed")
 
-from nii.provenance import sha256_of_bytes
+from nii.provenance import Provenance, sha256_of_bytes
 from nii.train.config import DataConfig, TrainConfig
-from nii.train.origin import git_commit, training_provenance
+from nii.train.origin import git_commit, resumed, training_provenance
 
 
 def test_labels_are_named_with_their_digest_and_without_their_folder(
@@ -53,3 +53,12 @@ def test_code_in_a_checkout_has_a_commit() -> None:
     inside = (Path(nii.__file__).parents[1] / ".git").exists()
     assert commit is None or len(commit.split()[0]) == 40
     assert inside or commit is None
+
+
+def test_a_run_that_goes_on_keeps_what_it_began_with() -> None:
+    """Steps of the beginning stay; only what differs is added."""
+    began = Provenance(steps=("trained on a set", "code: one")).to_json()
+    now = Provenance(steps=("trained on a set", "code: two")).to_json()
+    steps = Provenance.from_json(resumed(began, now)).steps
+    assert steps == ("trained on a set", "code: one", "resumed with code: two")
+    assert resumed(began, began) == began
