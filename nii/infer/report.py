@@ -19,7 +19,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import nii
-from nii import taxonomy
 from nii.formats.files import save
 from nii.infer import pictures
 from nii.infer.batch import Inspected
@@ -264,11 +263,10 @@ def _provider(provider: ProviderFacts) -> str:
 
 
 def _help() -> str:
-    classes = ", ".join(row.label for row in taxonomy.in_group("threat"))
     return (
         '<p class="dim help"><kbd>H</kbd> hides the outlines, <kbd>N</kbd> and <kbd>P</kbd> open '
         "the next and the previous scan; a click enlarges a picture. Pictures are reduced to "
         f"{pictures.OVERVIEW_PX} pixels; those beside this page have every pixel.</p>"
-        f'<p class="dim">The model looks for: {escape(classes)}. What it does not mark may still '
-        "be there: look at the whole scan.</p>"
+        '<p class="dim">A model looks only for what its card names. What it does not mark may '
+        "still be there: look at the whole scan.</p>"
     )
