@@ -141,7 +141,7 @@ def test_sentences_say_what_is_promised(make_cases: MakeCases) -> None:
         "scanner."
     )
     assert made.look["firearm"] == pytest.approx(0.9)
-    assert "10 threats in separate scans, and at least 20 are needed" in texts["brick"]
+    assert "10 threats in separate scans, and at least 24 are needed" in texts["brick"]
     assert "even at the lowest threshold 0 of 80" in texts["cigarettes"]
     assert "0 threats" in texts["dense_object"]
     assert made.look["brick"] == pytest.approx(0.1, abs=1e-6)
