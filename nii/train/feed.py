@@ -63,7 +63,8 @@ def clear_worker_errors(workers: int) -> Iterator[None]:
     """Turn the death or silence of a worker into a clear error, wherever it comes up.
 
     PyTorch tells of a dead worker in the main thread at once, in the middle of whatever runs there,
-    so the whole loop belongs inside.
+    so the whole loop belongs inside. It may even tell while this manager is being left; whoever
+    cannot bear that puts one into another.
 
     Raises:
         NiiError: a process that prepares scans died or did not answer.

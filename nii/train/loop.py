@@ -120,6 +120,8 @@ def train(
     saved, steps, bad, skipped = started, 0, 0, 0
     with (
         (folder / METRICS_FILE).open("a", encoding="utf-8") as log,
+        # Twice: the news of a dead worker may come while a first error is being turned.
+        clear_worker_errors(config.workers),
         clear_worker_errors(config.workers),
         stop_requests() as stop,
         closing(feed(config, run)) as batches,

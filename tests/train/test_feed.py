@@ -50,7 +50,8 @@ def test_skipping_gives_the_rest_of_the_same_order(skip: int) -> None:
 
 def test_a_dead_worker_is_a_clear_error() -> None:
     """The run does not wait for ever, and the message says what to try."""
-    with pytest.raises(NiiError, match="workers = 0"), clear_worker_errors(1):
+    raised = pytest.raises(NiiError, match="workers = 0")
+    with raised, clear_worker_errors(1), clear_worker_errors(1):
         list(_loader(deadly=0, workers=1))
 
 
