@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -50,6 +51,16 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Advance]:
         yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)
 
 
+def set_from_signal(event: threading.Event) -> None:
+    """Set an event from a signal handler.
+
+    A handler runs in the main thread, in the middle of whatever that does. Where it is just inside
+    the event's own lock, setting the event there would wait for ever; another thread waits only
+    until the handler has returned.
+    """
+    _thread.start_new_thread(event.set, ())
+
+
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
     """Offer an event that Ctrl-C and SIGTERM set, so that the scan in hand is finished."""
@@ -57,7 +68,7 @@ def stop_signals() -> Iterator[threading.Event]:
 
     stop = threading.Event()
     before = {
-        number: signal.signal(number, lambda *_: stop.set())
+        number: signal.signal(number, lambda *_: set_from_signal(stop))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:

@@ -49,6 +49,7 @@ from nii.simulate.source import SimulateConfig, simulate
 from nii.store import audit, inspections
 from nii.store.database import open_folder
 from nii.store.inspections import Query
+from nii.terminal import set_from_signal
 from nii.watch import run as watching
 from nii.watch.journal import FILE, Journal
 from nii.watch.settings import LaneSettings, WatchSettings
@@ -123,7 +124,7 @@ def _watch(settings: dict[str, Any]) -> None:
     status = 1
     try:
         stop = threading.Event()
-        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        signal.signal(signal.SIGTERM, lambda *_: set_from_signal(stop))
         watching.run(from_dict(WatchSettings, settings), Marker, stop)
         status = 0
     finally:

@@ -37,3 +37,12 @@ def test_a_signal_sets_the_event_and_is_given_back() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.wait(5)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_a_signal_inside_the_lock_of_the_event_does_not_block() -> None:
+    """A handler that strikes while the main thread holds the event's lock does not wait for it."""
+    with terminal.stop_signals() as stop:
+        with vars(stop)["_cond"]:  # the moment inside Event.wait that a signal seldom hits
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(5)
