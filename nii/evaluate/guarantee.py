@@ -71,6 +71,8 @@ class GuaranteeConfig:
     """Confidence in all promises together."""
     seed: int = 0
     """Seed of the draw of one threat from each scan."""
+    classes: tuple[str, ...] | None = None
+    """Classes of the model; the confidence is shared among these. None: all of the taxonomy."""
 
     def __post_init__(self) -> None:
         """Check that the promise can be meant.
@@ -231,7 +233,7 @@ def calibrate(cases: ContainerTable, config: GuaranteeConfig) -> Guarantee:
     Raises:
         ConfigError: there are too few benign containers to choose any threshold by them.
     """
-    kinds = taxonomy.in_group("threat")
+    kinds = _kinds(config)
     benign = cases.table.top_score[cases.benign]
     enough = conformal_bar(benign, config.look_share)
     if enough is None:
@@ -265,6 +267,11 @@ def calibrate(cases: ContainerTable, config: GuaranteeConfig) -> Guarantee:
     )
 
 
+def _kinds(config: GuaranteeConfig) -> tuple[taxonomy.ThreatClass, ...]:
+    known = taxonomy.in_group("threat")
+    return tuple(row for row in known if config.classes is None or row.name in config.classes)
+
+
 def cells_of(cases: ContainerTable, config: GuaranteeConfig) -> tuple[Promise, ...]:
     """Test every class in every load band by itself, each with a threshold of its own.
 
@@ -273,7 +280,7 @@ def cells_of(cases: ContainerTable, config: GuaranteeConfig) -> tuple[Promise, .
     edges = (0.0, *BEHIND_EDGES_G_PER_CM2, math.inf)
     return tuple(
         _tested(cases, kind.class_id, (low, high), config, config.confidence)
-        for kind in taxonomy.in_group("threat")
+        for kind in _kinds(config)
         for low, high in pairwise(edges)
     )
 

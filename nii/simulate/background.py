@@ -23,10 +23,10 @@ CHAIN = ("polyethylene", "aluminium", "steel", "lead")
 """Materials along which the ratio of attenuations falls."""
 STEEL_COORDINATE = 2.0
 """Taken where there is one energy: steel hardens a beam in a container first (assumption)."""
-_COORDINATES = np.linspace(0, len(CHAIN) - 1, 25)
+_COORDINATES = np.linspace(0, len(CHAIN) - 1, 49)
 _AREAL_DENSITIES = np.concatenate([[0.0], np.geomspace(0.05, 400.0, 96)])
-_ATTENUATIONS = np.geomspace(0.01, 11.5, 96)
-_SHARES = np.linspace(0, 1, 65)
+_ATTENUATIONS = np.geomspace(0.01, 11.5, 192)
+_SHARES = np.linspace(0, 1, 129)
 _WINDOW_PX = 5
 _LOWEST_LEVEL = 0.02
 """Transmission from which quanta, not electronics, make the noise of a common scan (assumption)."""
