@@ -52,8 +52,8 @@ class Table:
 
 
 @cache
-def table_of(scanner_energies: tuple[float, ...], bin_count: int) -> Table:
-    """Return the table of the beams with these end-points; made once.
+def table_of(scanner_energies: tuple[float, ...], bin_count: int, fan_angle_deg: int = 0) -> Table:
+    """Return the table of the beams with these end-points at an angle to the axis; made once.
 
     Where the ratio stops falling along the chain (lead at 6/3.5 MeV has that of steel), the lighter
     of two materials with the same ratio is taken.
@@ -64,7 +64,8 @@ def table_of(scanner_energies: tuple[float, ...], bin_count: int) -> Table:
         np.repeat(_AREAL_DENSITIES[:, None], len(_COORDINATES), 1).astype(np.float32),
         np.repeat(_COORDINATES[None], len(_AREAL_DENSITIES), 0).astype(np.float32),
     )
-    attenuation = -np.log(transmit(beam, grid)[0].astype(np.float64))
+    angles = np.full(len(_AREAL_DENSITIES), fan_angle_deg, np.float32)
+    attenuation = -np.log(transmit(beam, grid, angles)[0].astype(np.float64))
     columns = range(len(_COORDINATES))
     densities = np.stack(
         [np.interp(_ATTENUATIONS, attenuation[0, :, c], _AREAL_DENSITIES) for c in columns], 1
@@ -102,15 +103,18 @@ def compose(
 
 
 def decode(
-    signal: Float32[np.ndarray, "energy height width"], scanner: ScannerConfig
+    signal: Float32[np.ndarray, "energy height width"],
+    scanner: ScannerConfig,
+    fan_angle_deg: float = 0.0,
 ) -> tuple[Float32[np.ndarray, "height width"], Float32[np.ndarray, "height width"]]:
     """Return areal density in g/cm2 and material coordinate of a noise-free transmission.
 
-    With one energy the material is taken to be steel. Signals outside the table are moved to its
-    nearest entry. Behind less than about 10 g/cm2 the ratio of lead is that of steel and lighter,
-    so that thin lead is taken for steel; the signal of the answer is right all the same.
+    All rows are taken to lie at one angle off the axis of the beam, in whole degrees. With one
+    energy the material is taken to be steel. Signals outside the table are moved to its nearest
+    entry. Behind less than about 10 g/cm2 the ratio of lead is that of steel and lighter, so that
+    thin lead is taken for steel; the signal of the answer is right all the same.
     """
-    table = table_of(scanner.endpoint_mev, scanner.bin_count)
+    table = table_of(scanner.endpoint_mev, scanner.bin_count, round(abs(fan_angle_deg)))
     attenuation = -np.log(np.maximum(signal, np.float32(STEP / 16)))
     high = np.maximum(attenuation[0], np.float32(_ATTENUATIONS[0]))
     step = np.log(_ATTENUATIONS[1] / _ATTENUATIONS[0])

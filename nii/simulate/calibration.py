@@ -84,7 +84,9 @@ def expose(
     Gain and pulse errors come from `raw`; dose, blur, scatter and electronic noise from `scanner`.
     """
     ideal, unit_variance = transmit(
-        beam_of(scanner, scene.materials), scene.areal_density_g_per_cm2
+        beam_of(scanner, scene.materials),
+        scene.areal_density_g_per_cm2,
+        None if scene.fan is None else scene.fan.angle_deg(),
     )
     energies, height, width = ideal.shape
     dead = np.isin(np.arange(height), raw.dead_rows)

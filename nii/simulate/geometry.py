@@ -19,6 +19,34 @@ PARALLEL_M = 1e6
 
 
 @dataclass(frozen=True, slots=True)
+class Fan:
+    """Say how the ray of each row lies to the axis of the beam.
+
+    Attributes:
+        rows: rows of the scan.
+        top: rise of the ray at the upper edge of the first row, in metres of z a metre of y.
+        bottom: rise of the ray at the lower edge of the last row.
+        axis_deg: angle between the axis of the beam and the ground.
+    """
+
+    rows: int
+    top: float
+    bottom: float
+    axis_deg: float
+
+    def angle_deg(self) -> Float32[np.ndarray, " rows"]:
+        """Return the angle between the axis and the ray through the middle of each row."""
+        share = (np.arange(self.rows) + 0.5) / self.rows
+        rise = self.top + (self.bottom - self.top) * share
+        return np.asarray(np.degrees(np.arctan(rise)) - self.axis_deg, np.float32)
+
+    def window(self, top: int, rows: int) -> Fan:
+        """Return the rays of `rows` rows from row `top` on."""
+        step = (self.bottom - self.top) / self.rows
+        return Fan(rows, self.top + top * step, self.top + (top + rows) * step, self.axis_deg)
+
+
+@dataclass(frozen=True, slots=True)
 class Geometry:
     """Describe the projection from the world to pixels.
 
@@ -67,6 +95,15 @@ class Geometry:
         seen = self.top_m - row * self.pitch_m[0]
         rise = (seen - self.source_height_m) / self.source_distance_m
         return np.where(np.abs(rise) < 1e-9, 1e-9, rise)  # noqa: PLR2004
+
+    def fan(self) -> Fan:
+        """Return the rays of the rows; the axis of the beam points at the middle of the array.
+
+        That the source is aimed so is an assumption.
+        """
+        top, bottom = self.slope(np.asarray([0.0, self.height_px]))
+        axis = np.degrees(np.arctan([top, bottom])).mean()
+        return Fan(self.height_px, float(top), float(bottom), float(axis))
 
     def box(
         self, x_m: tuple[float, float], y_m: tuple[float, float], z_m: tuple[float, float]

@@ -18,6 +18,7 @@ from nii.physics.beam import Beam, make_beam, transmit
 from nii.physics.detector import DetectorConfig, detect
 from nii.provenance import Provenance
 from nii.scan import Grey, Scan
+from nii.simulate.geometry import Fan
 from nii.simulate.scene import Scene
 
 PRESETS = (
@@ -154,7 +155,11 @@ def acquire(scene: Scene, scanner: ScannerConfig, rng: np.random.Generator) -> S
         rng: source of noise.
     """
     beam = beam_of(scanner, scene.materials)
-    ideal, unit_variance = transmit(beam, scene.areal_density_g_per_cm2)
+    angles = None if scene.fan is None else scene.fan.angle_deg()
+    ideal, unit_variance = transmit(beam, scene.areal_density_g_per_cm2, angles)
+    facts = {"scanner": settings.to_dict(replace(scanner, ranges={}))}
+    if scene.fan is not None:
+        facts["fan"] = settings.to_dict(scene.fan)
     return Scan(
         transmission=detect(ideal, unit_variance, scanner.detector, rng),
         endpoint_mev=scanner.endpoint_mev,
@@ -162,9 +167,20 @@ def acquire(scene: Scene, scanner: ScannerConfig, rng: np.random.Generator) -> S
         scanner=scanner.name,
         provenance=Provenance(
             steps=("simulated: solid shapes, polychromatic Beer-Lambert, detector noise",),
-            settings={"scanner": settings.to_dict(replace(scanner, ranges={}))},
+            settings=facts,
         ),
     )
+
+
+def fan_of(scan: Scan) -> Fan | None:
+    """Return the rays of a simulated scan's rows; None where nothing is known of them.
+
+    A part of a scan with other rows than its own facts say counts as unknown.
+    """
+    known = scan.provenance.settings.get("fan")
+    if not isinstance(known, dict) or known.get("rows") != scan.height:
+        return None
+    return settings.from_dict(Fan, known)
 
 
 def beam_of(scanner: ScannerConfig, materials: tuple[str, ...]) -> Beam:

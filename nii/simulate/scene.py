@@ -11,7 +11,7 @@ from nii import boxes, taxonomy
 from nii.annotations.coco import LoadState
 from nii.detections import Detections
 from nii.simulate.conveyance import MODIFICATIONS
-from nii.simulate.geometry import PARALLEL_M, Geometry
+from nii.simulate.geometry import PARALLEL_M, Fan, Geometry
 from nii.simulate.hidden import Cuboid
 from nii.simulate.layout import LoadShares, Plan, make_plan
 from nii.simulate.loads import Hollow, Loaded
@@ -83,8 +83,9 @@ class Scene:
         threat_masses_kg: mass, aligned with `truth`; nan for structures.
         masks: pixels of each threat within its box, aligned with `truth`; None for structures,
             and for all where masks are not kept.
+        fan: rays of the rows; None where all are on the axis of the beam.
 
-    The last five are empty where a scene was not made by :func:`build_scene`.
+    The last six are empty where a scene was not made by :func:`build_scene`.
     """
 
     areal_density_g_per_cm2: Float32[np.ndarray, "material height width"]
@@ -99,6 +100,7 @@ class Scene:
     threat_materials: tuple[str | None, ...] = ()
     threat_masses_kg: Float32[np.ndarray, " n"] | None = None
     masks: tuple[Bool[np.ndarray, "_ _"] | None, ...] = ()
+    fan: Fan | None = None
 
     def __post_init__(self) -> None:
         """Check that the truth belongs together.
@@ -206,6 +208,7 @@ def _scene(
         threat_materials=tuple(m.material for m in marks),
         threat_masses_kg=np.asarray([m.mass_kg for m in marks], np.float32),
         masks=tuple(m.mask for m in marks),
+        fan=geometry.fan(),
     )
 
 

@@ -94,6 +94,7 @@ def window(scene: Scene, top: int, left: int, height: int, width: int) -> Scene:
         threat_materials=_of(scene.threat_materials, kept),
         threat_masses_kg=None if masses is None or not len(masses) else masses[kept],
         masks=_of(_cut_masks(scene, cut + shift), kept),
+        fan=None if scene.fan is None else scene.fan.window(top, height),
     )
 
 

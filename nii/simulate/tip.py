@@ -44,7 +44,7 @@ from nii.simulate.background import (
     unit_variance_behind_steel,
 )
 from nii.simulate.geometry import PARALLEL_M, Geometry
-from nii.simulate.scanner import ScannerConfig, beam_of
+from nii.simulate.scanner import ScannerConfig, beam_of, fan_of
 from nii.simulate.shapes import BASIS, extent, project
 from nii.simulate.threats import Threat
 
@@ -267,7 +267,9 @@ def _add(
     pedestal = scatter + np.float32(detector.dark_offset_steps * STEP)
     direct = signal - pedestal
     quiet = _quiet(direct / np.float32(1 - detector.scatter_fraction), scanner)
-    before, after, unit_before, unit_after = _forward(quiet, threat, scanner)
+    fan = fan_of(scan)
+    angles = np.zeros(scan.height, np.float32) if fan is None else fan.angle_deg()
+    before, after, unit_before, unit_after = _forward(quiet, threat, scanner, angles[place[0]])
     written = np.empty_like(signal)
     for energy in range(scan.energy_count):
         ratio = _seen_ratio(before[energy], after[energy], energy, detector)
@@ -324,18 +326,24 @@ def _scatter(
 
 
 def _forward(
-    quiet: Float32[np.ndarray, "energy height width"], threat: ThreatImage, scanner: ScannerConfig
+    quiet: Float32[np.ndarray, "energy height width"],
+    threat: ThreatImage,
+    scanner: ScannerConfig,
+    fan_angle_deg: Float32[np.ndarray, " height"],
 ) -> tuple[Float32[np.ndarray, "energy height width"], ...]:
-    """Return transmission without and with the threat, then the variances for one photon."""
-    density, coordinate = decode(quiet, scanner)
+    """Return transmission without and with the threat, then the variances for one photon.
+
+    The background is decoded at the angle of the middle row, two degrees from the others at most.
+    """
+    density, coordinate = decode(quiet, scanner, float(np.median(np.abs(fan_angle_deg))))
     materials = tuple(dict.fromkeys((*CHAIN, *threat.materials)))
     beam = beam_of(scanner, materials)
     grid = np.zeros((len(materials), *density.shape), np.float32)
     grid[: len(CHAIN)] = compose(density, coordinate)
-    before, unit_before = transmit(beam, grid)
+    before, unit_before = transmit(beam, grid, fan_angle_deg)
     for plane, name in zip(threat.areal_density_g_per_cm2, threat.materials, strict=True):
         grid[materials.index(name)] += plane
-    after, unit_after = transmit(beam, grid)
+    after, unit_after = transmit(beam, grid, fan_angle_deg)
     return before, after, unit_before, unit_after
 
 

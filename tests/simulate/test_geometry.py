@@ -41,6 +41,20 @@ def test_a_ray_passes_through_what_it_shows() -> None:
         assert view.row(z, depth) == pytest.approx(row)
 
 
+def test_the_fan_opens_around_its_middle() -> None:
+    """Rays spread evenly around the middle of the array; parallel rays are all on the axis."""
+    angle = make(1.0).fan().angle_deg()
+    assert angle[0] == pytest.approx(-angle[-1], abs=1e-3)
+    assert np.ptp(angle) == pytest.approx(2 * np.degrees(np.arctan(0.5)) * 0.99, rel=0.02)
+    assert np.abs(make().fan().angle_deg()).max() < 1e-4
+
+
+def test_a_part_of_a_fan_keeps_its_rays() -> None:
+    """A window of a fan has the angles that the whole has in its rows."""
+    fan = make(3.0).fan()
+    np.testing.assert_allclose(fan.window(20, 50).angle_deg(), fan.angle_deg()[20:70], atol=1e-4)
+
+
 def test_a_mirrored_view_turns_x_round() -> None:
     """The other driving direction shows the same columns in reverse order."""
     view, other = make(), replace(make(mirrored=True), left_m=3.0)

@@ -15,12 +15,14 @@ from nii.errors import ConfigError
 from nii.physics.detector import DetectorConfig
 from nii.scan import Grey, Scan
 from nii.simulate import scanner as scanner_module
+from nii.simulate.geometry import Fan
 from nii.simulate.scanner import (
     PRESETS,
     DisplayCurve,
     Range,
     ScannerConfig,
     acquire,
+    fan_of,
     preset,
     render_display,
     vary,
@@ -48,6 +50,28 @@ def test_a_wedge_gets_darker_step_by_step(name: str) -> None:
     assert scan.endpoint_mev == preset(name).endpoint_mev
     assert scan.pixel_pitch_mm == (5.0, 6.0)
     assert scan.grey is Grey.TRANSMISSION
+
+
+def test_rows_off_the_axis_are_darker() -> None:
+    """Behind the same steel the rows at the edge of a fan of 53 degrees see a softer beam."""
+    quiet = DetectorConfig(
+        photons_per_pixel=1e12,
+        electronic_noise_steps=0.0,
+        scatter_fraction=0.0,
+        pulse_jitter=0.0,
+        row_gain_error=0.0,
+        module_gain_error=0.0,
+    )
+    scanner = replace(preset("linac_9_6"), detector=quiet)
+    edge = float(np.tan(np.radians(26.5)))
+    scene = replace(steps(), fan=Fan(40, edge, -edge, 0.0))
+    scan = acquire(scene, scanner, np.random.default_rng(1))
+    assert fan_of(scan) == scene.fan
+    signal = scan.transmission[0].astype(np.float64)
+    attenuation = -np.log(signal[:, 130])
+    assert attenuation[0] / attenuation[20] - 1 == pytest.approx(0.08, abs=0.02)
+    assert attenuation[0] == pytest.approx(attenuation[-1], rel=1e-3)
+    assert signal[:, 5] == pytest.approx(1, abs=1e-4)
 
 
 def test_noise_depends_on_the_dose() -> None:
