@@ -15,7 +15,8 @@ from jaxtyping import Float32, Int64
 
 STEP = 1.0 / 65535.0
 """One grey step of a 16-bit scan."""
-_BLOCK_ROWS = 16
+_BLOCK_PIXELS = 1 << 15
+"""Pixels that are written at once and stay in the cache of the processor."""
 _FEW_QUANTA = 12.0
 """Below this many quanta a pixel, the noise is drawn from Poisson's law instead of Gauss's."""
 
@@ -111,12 +112,13 @@ def detect(
         else np.zeros(0, np.int64)
     )
     light = light_kernels(config)
+    blocks = _blocks(height, width)
     written = np.empty_like(transmission)
     for energy, ideal in enumerate(transmission):
         plane = expected_signal(ideal, energy, config)
         noise = normal((height, width), rng)
         steps = config.electronic_noise_steps if light is None else 0.0
-        for part in _blocks(height):
+        for part in blocks:
             quantum = quantum_size(ideal[part], unit_variance[energy, part], config)
             add_noise(plane[part], quantum, noise[part], steps, rng)
         if light is not None:
@@ -124,7 +126,7 @@ def detect(
             plane += np.float32(config.electronic_noise_steps * STEP) * normal((height, width), rng)
         rows, columns = draw_gain(height, width, config, rng)
         offset = _draw_offset(height, config, rng)
-        for part in _blocks(height):
+        for part in blocks:
             plane[part] *= rows[part] @ columns
             written[energy, part] = quantise(plane[part], offset[part], config.saturation)
         if len(dead):
@@ -132,9 +134,10 @@ def detect(
     return written
 
 
-def _blocks(height: int) -> list[slice]:
-    """Return slices of rows that stay in the cache of the processor."""
-    return [slice(top, top + _BLOCK_ROWS) for top in range(0, height, _BLOCK_ROWS)]
+def _blocks(height: int, width: int) -> list[slice]:
+    """Return slices of rows of about `_BLOCK_PIXELS`."""
+    rows = max(_BLOCK_PIXELS // max(width, 1), 1)
+    return [slice(top, top + rows) for top in range(0, height, rows)]
 
 
 def expected_signal(

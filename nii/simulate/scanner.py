@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import as_file, files
@@ -70,13 +71,17 @@ class Range:
         """Draw a value."""
         if self.choices:
             return float(rng.choice(self.choices))
-        low, high = np.atleast_1d(self.low), np.atleast_1d(self.high)
+        low, high = self.low, self.high
+        if not isinstance(low, tuple) and not isinstance(high, tuple):
+            return self._between((low, high), rng)
+        pairs = zip(np.atleast_1d(low), np.atleast_1d(high), strict=True)
+        return tuple(self._between(pair, rng) for pair in pairs)
+
+    def _between(self, limits: tuple[float, float], rng: np.random.Generator) -> float:
+        low, high = limits
         if self.scale == "log":
-            drawn = np.exp(rng.uniform(np.log(low), np.log(high)))
-        else:
-            drawn = rng.uniform(low, high)
-        values = tuple(float(value) for value in drawn)
-        return values if isinstance(self.low, tuple) else values[0]
+            return math.exp(rng.uniform(math.log(low), math.log(high)))
+        return float(rng.uniform(low, high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +115,9 @@ class ScannerConfig:
             raise ValueError(msg)
 
 
-def _names(kind: type) -> set[str]:
-    return {entry.name for entry in dataclasses.fields(kind)}
+@cache
+def _names(kind: type) -> frozenset[str]:
+    return frozenset(entry.name for entry in dataclasses.fields(kind))
 
 
 @cache
@@ -141,8 +147,8 @@ def vary(scanner: ScannerConfig, rng: np.random.Generator) -> ScannerConfig:
         if name in _names(DetectorConfig):
             kind = type(getattr(scanner.detector, name))
             detector |= {name: kind(drawn)} if used else {}
-        else:
-            whole |= {name: drawn} if used else {}
+        elif used:
+            whole[name] = drawn
     return replace(scanner, detector=replace(scanner.detector, **detector), **whole)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
@@ -17,7 +16,8 @@ from nii.simulate.scene import Scene
 T = TypeVar("T")
 Mask = Bool[np.ndarray, "_ _"] | None
 
-_FRACTIONS = 32
+_BLOCK_ROWS = 16
+"""Rows that are stretched at once and stay in the cache of the processor."""
 _VISIBLE_SHARE = 0.25
 """An object stays in the truth of a window that shows this share of its box."""
 
@@ -51,23 +51,22 @@ def drive(scene: Scene, scanner: ScannerConfig, rng: np.random.Generator) -> Sce
 def _stretch(
     scene: Scene, columns: Float64[np.ndarray, " width"]
 ) -> Float32[np.ndarray, "material height width"]:
-    """Return the areal densities at fractional columns."""
-    _, height, width = scene.areal_density_g_per_cm2.shape
-    # OpenCV's fixed-point maps: whole column and row, then the fraction in steps of 1/32.
-    steps = np.rint(np.clip(columns, 0, width - 1) * _FRACTIONS).astype(np.int64)
-    whole = np.empty((height, width, 2), np.int16)
-    whole[..., 0], whole[..., 1] = steps // _FRACTIONS, np.arange(height)[:, None]
-    fraction = np.empty((height, width), np.uint16)
-    fraction[:] = steps % _FRACTIONS
+    """Return the areal densities at fractional columns, linear between neighbours."""
+    width = scene.areal_density_g_per_cm2.shape[2]
+    places = np.clip(columns, 0, width - 1)
+    left = np.minimum(places.astype(np.int64), max(width - 2, 0))
+    right = np.minimum(left + 1, width - 1)
+    share = (places - left).astype(np.float32)
     stretched = np.zeros_like(scene.areal_density_g_per_cm2)
     for plane, target in zip(scene.areal_density_g_per_cm2, stretched, strict=True):
         used = np.flatnonzero(plane.any(1))
-        if len(used):
-            rows = slice(int(used[0]), int(used[-1]) + 1)
-            maps = whole[rows], fraction[rows]
-            target[rows] = cv2.remap(
-                plane, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
+        for top in range(int(used[0]), int(used[-1]) + 1, _BLOCK_ROWS) if len(used) else ():
+            rows = slice(top, min(top + _BLOCK_ROWS, int(used[-1]) + 1))
+            mixed = np.take(plane[rows], left, axis=1)
+            rise = np.take(plane[rows], right, axis=1)
+            rise -= mixed
+            rise *= share
+            np.add(mixed, rise, out=target[rows])
     return stretched
 
 
