@@ -6,7 +6,7 @@ serves the mean signal and its variance at every end-point.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -84,6 +84,15 @@ class Beam:
         share = (place - first).astype(np.float32)[:, None, None]
         nearer, farther = self.fan_weights[first], self.fan_weights[first + 1]
         return np.asarray(nearer + share * (farther - nearer), np.float32)
+
+    def at(self, fan_angle_deg: float) -> Beam:
+        """Return the beam of the rays at one angle off the axis, as if it were an axis."""
+        weights = self.weights_at(np.asarray([fan_angle_deg], np.float32))
+        count = len(self.signal)
+        fan = np.repeat(weights, len(self.fan_weights), 0)
+        return replace(
+            self, signal=weights[0, :count], variance=weights[0, count:], fan_weights=fan
+        )
 
 
 def make_beam(

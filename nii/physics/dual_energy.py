@@ -11,6 +11,7 @@ Reference: Lalor and Danagoulian, arXiv 2301.05783 (ambiguity); Chen, Zhao and L
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -95,6 +96,24 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class FanCalibration:
+    """Hold a calibration for every whole degree between rays and axis, and the angle of each row.
+
+    Attributes:
+        angles_deg: angle of every row of a scan, rounded to whole degrees, without its sign.
+        calibrations: of every angle that occurs.
+    """
+
+    angles_deg: Int64[np.ndarray, " height"]
+    calibrations: dict[int, Calibration]
+
+    def at_row(self, row: float) -> Calibration:
+        """Return the calibration of a row."""
+        place = min(max(int(row), 0), len(self.angles_deg) - 1)
+        return self.calibrations[int(self.angles_deg[place])]
+
+
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """Hold what n measurements say.
 
@@ -158,6 +177,23 @@ def calibrate(beam: ForwardModel) -> Calibration:
         z_eff,
         class_ids,
     )
+
+
+def calibrate_fan(
+    beam_at: Callable[[float], ForwardModel], fan_angle_deg: Float32[np.ndarray, " height"]
+) -> FanCalibration:
+    """Return a calibration for every degree of the fan that a scan's rows see.
+
+    Args:
+        beam_at: gives the beam at an angle off the axis, see :meth:`nii.physics.beam.Beam.at`.
+        fan_angle_deg: of every row, between its ray and the axis.
+
+    Raises:
+        ConfigError: as :func:`calibrate`.
+    """
+    whole = np.rint(np.abs(fan_angle_deg)).astype(np.int64)
+    angles = [int(angle) for angle in np.unique(whole)]
+    return FanCalibration(whole, {angle: calibrate(beam_at(float(angle))) for angle in angles})
 
 
 def curves(

@@ -9,7 +9,13 @@ from importlib.resources import files
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, UInt8
 
-from nii.physics.dual_energy import CLASSES, Calibration, Decoded, MaterialClass
+from nii.physics.dual_energy import (
+    CLASSES,
+    Calibration,
+    Decoded,
+    FanCalibration,
+    MaterialClass,
+)
 from nii.physics.segments import SegmentConfig, decode_segments, segment
 
 _GAMMA = 0.35
@@ -20,7 +26,7 @@ _LEAST = 1 / len(CLASSES)
 
 def false_colour(
     transmission: Float32[np.ndarray, "2 height width"],
-    calibration: Calibration,
+    calibration: Calibration | FanCalibration,
     config: SegmentConfig = SegmentConfig(),  # noqa: B008
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Return a dual-energy scan in the colours of the field, as RGB.
@@ -30,7 +36,7 @@ def false_colour(
 
     Args:
         transmission: I/I0, highest energy first.
-        calibration: beam of the scanner.
+        calibration: beam of the scanner, on the axis or for the angle of every row.
         config: how the scan is cut into segments.
     """
     labels = segment(transmission, config)

@@ -7,13 +7,13 @@ the mean attenuation, and everything looks heavier than it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32
 
-from nii.physics.dual_energy import Calibration, Decoded, decode
+from nii.physics.dual_energy import Calibration, Decoded, FanCalibration, decode
 
 _DARKEST = 0.5 / 65535
 """Half a grey step: below it there is no logarithm."""
@@ -126,28 +126,58 @@ def core(mask: Bool[np.ndarray, "height width"], edge_px: int) -> Bool[np.ndarra
 def decode_segments(
     transmission: Float32[np.ndarray, "2 height width"],
     labels: Int32[np.ndarray, "height width"],
-    calibration: Calibration,
+    calibration: Calibration | FanCalibration,
     config: SegmentConfig = SegmentConfig(),
 ) -> Decoded:
     """Return what every segment consists of; row k belongs to label k + 1.
 
     A segment too narrow for a core is not decoded: every class is as probable.
     All that lies in the beam counts, container walls too: see `decode_object` for what is in front.
+    With a calibration for the fan each segment is decoded at the angle of its middle row.
     """
     count = int(labels.max(initial=0))
     attenuation, sigma = np.zeros((count, 2)), np.full((count, 2), _UNKNOWN)
+    row = np.zeros(count)
     for label in range(1, count + 1):
         inside = core(labels == label, config.edge_px)
         if inside.sum() >= config.smallest_core_px:
             found = measure(transmission, inside, config)
             attenuation[label - 1], sigma[label - 1] = found
-    return decode(attenuation, sigma, calibration)
+            row[label - 1] = _middle_row(inside)
+    if isinstance(calibration, Calibration):
+        return decode(attenuation, sigma, calibration)
+    return _decode_rows(attenuation, sigma, row, calibration)
+
+
+def _middle_row(inside: Bool[np.ndarray, "height width"]) -> float:
+    return float(np.average(np.arange(len(inside)), weights=inside.sum(1)))
+
+
+def _decode_rows(
+    attenuation: Float64[np.ndarray, "n 2"],
+    sigma: Float64[np.ndarray, "n 2"],
+    row: Float64[np.ndarray, " n"],
+    fan: FanCalibration,
+) -> Decoded:
+    """Return what measurements in different rows say, each by the calibration of its angle."""
+    place = np.clip(row.astype(np.int64), 0, len(fan.angles_deg) - 1)
+    angle = fan.angles_deg[place]
+    groups = [np.flatnonzero(angle == value) for value in np.unique(angle)]
+    if not groups:
+        return decode(attenuation, sigma, fan.at_row(0))
+    parts = [decode(attenuation[g], sigma[g], fan.at_row(float(place[g[0]]))) for g in groups]
+    order = np.argsort(np.concatenate(groups))
+    joined = {
+        entry.name: np.concatenate([getattr(part, entry.name) for part in parts])[order]
+        for entry in fields(Decoded)
+    }
+    return Decoded(**joined)
 
 
 def decode_object(
     transmission: Float32[np.ndarray, "2 height width"],
     mask: Bool[np.ndarray, "height width"],
-    calibration: Calibration,
+    calibration: Calibration | FanCalibration,
     config: SegmentConfig = SegmentConfig(),
 ) -> Decoded:
     """Return what an object consists of, without what lies behind it, as one row.
@@ -161,6 +191,8 @@ def decode_object(
     inside = core(mask, config.edge_px)
     whole, whole_sigma = measure(transmission, inside, config)
     around, around_sigma = measure(transmission, ring(mask), config)
+    if isinstance(calibration, FanCalibration):
+        calibration = calibration.at_row(_middle_row(inside))
     behind = decode(around[None], around_sigma[None], calibration).wedge_g_per_cm2[0]
     sigma = np.hypot(whole_sigma, around_sigma)
     return decode((whole - around)[None], sigma[None], calibration, behind)
