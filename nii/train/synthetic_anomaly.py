@@ -215,7 +215,7 @@ def _truth_of(
     limit = np.maximum(_LEAST_CHANGE, _NOISE_SIGMAS * _noise(new))
     there: Bool[np.ndarray, "height width"] = mask >= _MASKED
     seen = there & (change > limit)
-    truth = np.where(mask > 0.05, UNKNOWN, 0.0)  # noqa: PLR2004 - the foot of the soft edge
+    truth = np.where(mask > 0, UNKNOWN, 0.0)  # the soft edge belongs to neither
     return np.asarray(np.where(seen, 1.0, truth), np.float32)
 
 
