@@ -29,6 +29,10 @@ CARD_FILE = "card.json"
 TEXT_FILE = "card.md"
 PARITY_FILE = "parity.json"
 SELF_TEST_FILE = "selftest.npz"
+_ANOMALY_TEXT = (
+    "It also draws a map of anomalies, of whatever class, which ranks what to look at first. The "
+    "map raises no alarm."
+)
 OUTSIDE = frozenset({"model_sha256", "self_test_sha256"})
 """Values of the card that the copy inside the model cannot hold: digests of what comes later."""
 
@@ -147,6 +151,7 @@ class Card:
         thresholds: scores of the graded levels.
         provenance: data, settings and code that made it.
         load: tells loaded containers from empty ones; None where that was not learnt.
+        anomaly: whether the model gives a map of anomalies; bundles of before there was one do not.
         guarantee: what is promised for which scanner; None where nothing was proven.
         model_sha256: digest of ``model.onnx`` (empty inside the file itself).
         self_test_sha256: digest of ``selftest.npz``; empty inside the model, and where the bundle
@@ -167,6 +172,7 @@ class Card:
     thresholds: Thresholds
     provenance: dict[str, Any]
     load: LoadSpec | None = None
+    anomaly: bool = False
     guarantee: GuaranteeSpec | None = None
     model_sha256: str = ""
     self_test_sha256: str = ""
@@ -340,6 +346,7 @@ def card_text(card: Card) -> str:
         "",
         f"Thresholds: {card.thresholds.basis}. It also finds: {', '.join(card.structures)}.",
         *(["", f"Empty or loaded: {card.load.basis}."] if card.load else []),
+        *(["", _ANOMALY_TEXT] if card.anomaly else []),
         "",
         *_promised(card.guarantee),
         "## Measured",

@@ -43,6 +43,8 @@ class OutputMaps:
         structure_centre: probability that a structure has its middle here.
         structure_inside: probability that this place lies inside a structure.
         structure_ltrb: distances in overview pixels, four for each structure class.
+        anomaly: probability that something lies here that does not belong; one plane on the grid
+            of the threat maps, None where the model has no such map.
     """
 
     threat_heat: Float32[np.ndarray, "threat rows columns"]
@@ -50,6 +52,7 @@ class OutputMaps:
     structure_centre: Float32[np.ndarray, "structure overview_rows overview_columns"]
     structure_inside: Float32[np.ndarray, "structure overview_rows overview_columns"]
     structure_ltrb: Float32[np.ndarray, "distance overview_rows overview_columns"]
+    anomaly: Float32[np.ndarray, "1 rows columns"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

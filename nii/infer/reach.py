@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 
 _DETAIL = "detail"
 _OUTPUTS = ("threat_heat", "threat_ltrb")
+_ANOMALY = "anomaly"
+"""Looked at where the model gives it."""
 _PIXELWISE = frozenset(
     {"Abs", "Add", "BatchNormalization", "Cast", "Clip", "DequantizeLinear", "Div", "Elu", "Erf"}
     | {"Exp", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Max", "Min", "Mul"}
@@ -101,7 +103,7 @@ def reach_of(model: bytes) -> Reach | None:
         spans = _spans(graph)
     except (IndexError, ValueError, struct.error):
         return None
-    found = [spans.get(name) for name in _OUTPUTS]
+    found = [spans.get(name) for name in (*_OUTPUTS, *(spans.keys() & {_ANOMALY}))]
     known = [span for span in found if span is not None]
     if len(known) < len(found) or len({span.stride for span in known}) != 1:
         return None

@@ -83,13 +83,7 @@ class ProviderSettings:
             raise ValueError(msg)
 
 
-Maps = tuple[
-    Float32[np.ndarray, "detail_batch threat rows columns"],
-    Float32[np.ndarray, "detail_batch 4 rows columns"],
-    Float32[np.ndarray, "overview_batch structure overview_rows overview_columns"],
-    Float32[np.ndarray, "overview_batch structure overview_rows overview_columns"],
-    Float32[np.ndarray, "overview_batch distance overview_rows overview_columns"],
-]
+Maps = tuple[Float32[np.ndarray, "batch plane rows columns"], ...]
 
 
 class Session:
@@ -98,12 +92,15 @@ class Session:
     Attributes:
         provider: what it really runs on.
         metadata: texts that travel inside the model file.
+        outputs: names of the maps that it gives, in order.
     """
 
     def __init__(self, session: Any, provider: ProviderFacts) -> None:  # noqa: ANN401
         """Keep an ONNX Runtime session; use :func:`open_session` instead."""
         self._session = session
         self.provider = provider
+        given = {item.name for item in session.get_outputs()}
+        self.outputs = selftest.outputs_of(anomaly=selftest.ANOMALY in given)
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
 
     def run(
@@ -111,13 +108,13 @@ class Session:
         detail: Float32[np.ndarray, "detail_batch channel height width"],
         overview: Float32[np.ndarray, "overview_batch channel overview_height overview_width"],
     ) -> Maps:
-        """Return the five output maps in the order of :data:`OUTPUTS`.
+        """Return the output maps in the order of `outputs`.
 
         Raises:
             ProviderError: the hardware gave up, for example for want of memory.
         """
         try:
-            maps = self._session.run(OUTPUTS, {"detail": detail, "overview": overview})
+            maps = self._session.run(self.outputs, {"detail": detail, "overview": overview})
         except Exception as error:  # ONNX Runtime's exceptions have no common root
             raise ProviderError(
                 f"model on {', '.join(self.provider.used)}",
@@ -227,6 +224,13 @@ def check_card(session: Session, card: Card, folder: Path) -> None:
     Raises:
         BundleError: the model carries no card, or another one.
     """
+    if card.anomaly != (selftest.ANOMALY in session.outputs):
+        raise BundleError(
+            folder,
+            found=f"a model with the maps {', '.join(session.outputs)}",
+            expected=f"{'one' if card.anomaly else 'no'} anomaly map, as the card says",
+            remedy="Export the model again.",
+        )
     text = session.metadata.get(CARD_KEY)
     if text is None:
         raise BundleError(

@@ -25,6 +25,8 @@ OUTPUTS = (
     "structure_ltrb",
 )
 """Maps of a model, in order."""
+ANOMALY = "anomaly"
+"""Map that comes last where a model has it; models made before there was one do not."""
 DETAIL_PX = (64, 96)
 """Height and width of the detail: a few cells of the coarsest map."""
 OVERVIEW_COLUMNS = 64
@@ -59,7 +61,7 @@ class SelfTest:
     Attributes:
         detail: scan at native resolution.
         overview: scan at the height of the overview.
-        expected: one map for each of :data:`OUTPUTS`.
+        expected: one map for each of :data:`OUTPUTS`, and the anomaly map where there is one.
     """
 
     detail: Float32[np.ndarray, "1 channel height width"]
@@ -90,6 +92,11 @@ class Outcome:
         return f"{word}: numbers differ by up to {self.largest:.2g} ({self.output})"
 
 
+def outputs_of(*, anomaly: bool) -> tuple[str, ...]:
+    """Return the names of the maps of a model with or without an anomaly map."""
+    return (*OUTPUTS, ANOMALY) if anomaly else OUTPUTS
+
+
 def record(run: Run, spec: PreprocessSpec) -> SelfTest:
     """Make the input, run the model and keep what comes out.
 
@@ -108,7 +115,7 @@ def outcome(test: SelfTest, maps: Maps) -> Outcome:
     """Compare what a provider computed with what the export did."""
     rows = [
         Outcome(_difference(truth, part), name)
-        for name, truth, part in zip(OUTPUTS, test.expected, maps, strict=True)
+        for name, truth, part in zip(_names(test), test.expected, maps, strict=True)
     ]
     return max(rows, key=lambda row: row.largest)
 
@@ -129,7 +136,7 @@ def to_bytes(test: SelfTest) -> bytes:
         "overview": _codes(test.overview),
         **{
             name: np.rint(part / _OUTPUT_STEP).astype(np.int32)
-            for name, part in zip(OUTPUTS, test.expected, strict=True)
+            for name, part in zip(_names(test), test.expected, strict=True)
         },
     }
     np.savez_compressed(stream, allow_pickle=False, **codes)
@@ -149,12 +156,13 @@ def from_bytes(content: bytes) -> SelfTest:
             msg = f"a self-test of {unpacked} bytes"
             raise ValueError(msg)
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            detail, overview, *maps = (arrays[name] for name in ("detail", "overview", *OUTPUTS))
+            names = outputs_of(anomaly=ANOMALY in arrays)
+            detail, overview, *maps = (arrays[name] for name in ("detail", "overview", *names))
     except (zipfile.BadZipFile, KeyError, OSError, EOFError) as error:
         msg = f"no self-test ({error})"
         raise ValueError(msg) from error
     kinds = [(part.dtype, part.ndim) for part in (detail, overview, *maps)]
-    if kinds != [(np.uint8, 3)] * 2 + [(np.int32, 4)] * len(OUTPUTS):
+    if kinds != [(np.uint8, 3)] * 2 + [(np.int32, 4)] * len(names):
         msg = "a self-test with other arrays"
         raise ValueError(msg)
     expected = tuple(part.astype(np.float32) * np.float32(_OUTPUT_STEP) for part in maps)
@@ -182,6 +190,10 @@ def _codes(
         np.uint8
     )
     return codes
+
+
+def _names(test: SelfTest) -> tuple[str, ...]:
+    return outputs_of(anomaly=len(test.expected) > len(OUTPUTS))
 
 
 def _difference(

@@ -149,7 +149,7 @@ def _in_strips(
     started, run_s = timer(), 0.0
     low = np.zeros((len(CHANNELS), spec.overview_height, scan.width), np.float32)
     nothing = np.zeros((1, len(CHANNELS), spec.overview_height, spec.overview_multiple), np.float32)
-    heat, ltrb = _blank(scan, network)
+    blank = _blank(scan, network)
     for cut, detail in _ahead(scan, spec, cuts):
         columns = slice(cut.keep_start, min(cut.keep_stop, scan.width))
         low[:, :, columns] = _lowered(detail, columns, cut.start, scan.height, spec)
@@ -160,30 +160,33 @@ def _in_strips(
         inside = slice(
             (cut.keep_start - cut.start) // stride, (cut.keep_stop - cut.start) // stride
         )
-        heat[:, :, cells] = found[0][0, :, :, inside]
-        ltrb[:, :, cells] = found[1][0, :, :, inside]
+        for whole, part in zip(blank, _of_detail(found), strict=True):
+            whole[:, :, cells] = part[0, :, :, inside]
     overview, scale = _overview(low, scan, spec)
     corner = np.zeros((1, len(CHANNELS), spec.detail_multiple, spec.detail_multiple), np.float32)
     before = timer()
-    _, _, *structures = network.run(corner, overview[None])
+    structures = network.run(corner, overview[None])[2:5]
     ended = timer()
     run_s += ended - before
-    maps = OutputMaps(heat, ltrb, *(part[0] for part in structures))
+    heat, ltrb, *anomaly = blank
+    maps = OutputMaps(heat, ltrb, *(part[0] for part in structures), *anomaly)
     frame = Frame(scan.height, scan.width, scale)
     return Look(maps, frame, ended - started - run_s, run_s, ended)
 
 
-def _blank(
-    scan: AnyScan, network: Network
-) -> tuple[Float32[np.ndarray, "threat r c"], Float32[np.ndarray, "4 r c"]]:
-    """Return room for the threat maps of the padded scan."""
+def _of_detail(
+    maps: tuple[Float32[np.ndarray, "1 plane _ _"], ...],
+) -> tuple[Float32[np.ndarray, "1 plane _ _"], ...]:
+    """Return the maps that come from the detail: two of threats, and anomalies if there are any."""
+    return maps[:2] + maps[5:]
+
+
+def _blank(scan: AnyScan, network: Network) -> tuple[Float32[np.ndarray, "plane r c"], ...]:
+    """Return room for the maps of the detail of the padded scan."""
     multiple, stride = network.card.preprocess.detail_multiple, network.card.decode.threat_stride
     rows, columns = ((size + -size % multiple) // stride for size in (scan.height, scan.width))
-    planes = len(network.card.threats)
-    return (
-        np.empty((planes, rows, columns), np.float32),
-        np.empty((4, rows, columns), np.float32),
-    )
+    planes = (len(network.card.threats), 4, *((1,) if network.card.anomaly else ()))
+    return tuple(np.empty((count, rows, columns), np.float32) for count in planes)
 
 
 def _ahead(

@@ -39,11 +39,14 @@ class Picture:
         channels: see :mod:`nii.preprocess`.
         boxes_xyxy: pixels of this picture.
         class_ids: rows of the taxonomy.
+        anomaly: what the anomaly map should say, see :mod:`nii.train.synthetic_anomaly`; None
+            where nothing is known, as in an overview.
     """
 
     channels: Float32[np.ndarray, "channel height width"]
     boxes_xyxy: Float32[np.ndarray, "n 4"]
     class_ids: Int64[np.ndarray, " n"]
+    anomaly: Float32[np.ndarray, "height width"] | None = None
 
 
 def vary_scan(scan: Scan, config: DataConfig, rng: np.random.Generator) -> Scan:
@@ -101,7 +104,9 @@ def _compose(transforms: list[A.BasicTransform]) -> A.Compose:
 
 def _apply(transform: A.Compose, picture: Picture, rng: np.random.Generator) -> Picture:
     transform.set_random_seed(int(rng.integers(2**31)))
+    known = {} if picture.anomaly is None else {"mask": picture.anomaly}
     result = transform(
+        **known,
         image=np.ascontiguousarray(picture.channels.transpose(1, 2, 0)),
         bboxes=picture.boxes_xyxy,
         class_ids=picture.class_ids,
@@ -112,4 +117,5 @@ def _apply(transform: A.Compose, picture: Picture, rng: np.random.Generator) -> 
         np.ascontiguousarray(result["image"].transpose(2, 0, 1), dtype=np.float32),
         boxes[whole],
         np.asarray(result["class_ids"], np.int64)[whole],
+        np.ascontiguousarray(result["mask"], np.float32) if known else None,
     )

@@ -21,6 +21,7 @@ def draft_card(config: TrainConfig, thresholds: Thresholds | None = None) -> Car
         decode=config.decode,
         thresholds=thresholds or assumed_thresholds(config),
         provenance={},
+        anomaly=config.model.anomaly,
     )
 
 

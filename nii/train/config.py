@@ -36,6 +36,8 @@ class ModelConfig:
     """Residual blocks a level of the detail branch."""
     overview_width: int = 24
     """Channels of the overview branch at stride 2."""
+    anomaly: bool = False
+    """Also learn a map of anomalies, of whatever class."""
 
     def __post_init__(self) -> None:
         """Check the sizes.
@@ -74,6 +76,9 @@ class DataConfig:
     """Share of the scans shown with one energy only."""
     benign_crop_share: float = 0.4
     """Share of the crops taken anywhere; the rest lie around a threat."""
+    anomaly_share: float = 0.0
+    """Share of the crops into which a piece of another place of the scan is blended; it counts as
+    an anomaly and as no threat. Only a network with an anomaly map learns from it."""
     detail: bool = True
     """Learn threats from crops; without it only structures are learnt, from overviews."""
     overview_variants: int = 1
@@ -96,6 +101,7 @@ class DataConfig:
             self.display_share,
             self.single_energy_share,
             self.benign_crop_share,
+            self.anomaly_share,
             self.overview_share,
         )
         _require(all(0 <= share <= 1 for share in shares), "a share lies outside 0 to 1")

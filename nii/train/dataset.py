@@ -28,6 +28,7 @@ from nii.preprocess import CHANNELS, PreprocessSpec, detail_channels, overview_c
 from nii.scan import Scan
 from nii.simulate.source import SimulateConfig, simulate
 from nii.train.augment import Picture, vary_crop, vary_overview, vary_scan
+from nii.train.synthetic_anomaly import Planter, anomaly_target
 from nii.train.targets import Grid, Targets, structure_targets, threat_targets
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Batch:
     threat_heat: Tensor
     threat_ltrb: Tensor
     threat_weight: Tensor
+    anomaly: Tensor
     overview: Tensor
     structure_centre: Tensor
     structure_inside: Tensor
@@ -206,8 +208,9 @@ class TrainingSet(Dataset[Any]):
             return ()
         spec = self._task.preprocess
         threats = _visible(_of_classes(truth, self._task.threats), scan, spec)
+        planter = Planter.of(scan, truth, threats, self._config.anomaly_share)
         return tuple(
-            vary_crop(_crop(scan, threats, (self._config, spec), rng), rng)
+            vary_crop(_crop(scan, threats, (self._config, spec, planter), rng), rng)
             for _ in range(self._config.crops_per_scan)
         )
 
@@ -251,6 +254,7 @@ def collate(samples: list[Sample], *, task: Task, crop_px: int) -> Batch:
         _stack([t.centre for t in threats], empty.centre.shape),
         _stack([t.ltrb for t in threats], empty.ltrb.shape),
         _stack([t.weight for t in threats], empty.weight.shape),
+        _stack([anomaly_target(c, grid) for c in crops], (1, grid.rows, grid.columns)),
         _stack(padded, (len(CHANNELS), height, widest)),
         *_structure_tensors(structures, len(task.structures), wide),
     )
@@ -301,11 +305,11 @@ def _channels(
 def _crop(
     scan: Scan,
     threats: Detections,
-    settings: tuple[DataConfig, PreprocessSpec],
+    settings: tuple[DataConfig, PreprocessSpec, Planter],
     rng: np.random.Generator,
 ) -> Picture:
     """Return a square crop, around a threat or anywhere, brought to the size of the network."""
-    config, spec = settings
+    config, spec, planter = settings
     side = int(config.crop_px * rng.uniform(*_ZOOM))
     if len(threats) and rng.random() >= config.benign_crop_share:
         box = threats.boxes_xyxy[rng.integers(len(threats))]
@@ -317,7 +321,8 @@ def _crop(
     x0 = int(np.clip(middle_x - side / 2, 0, max(scan.width - side, 0)))
     y0 = int(np.clip(middle_y - side / 2, 0, max(scan.height - side, 0)))
     x1, y1 = min(x0 + side, scan.width), min(y0 + side, scan.height)
-    window = _channels(scan, spec, np.asarray([x0, y0, x1, y1]))
+    seen, odd = planter.plant((x0, y0, x1, y1), rng)
+    window = detail_channels(seen, spec)
     window = np.pad(window, ((0, 0), (0, side - (y1 - y0)), (0, side - (x1 - x0))))
     scale = config.crop_px / side
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -327,7 +332,10 @@ def _crop(
     frame = np.asarray([[0, 0, side, side]], np.float32)
     shown = geometry.coverage(shifted, frame)[:, 0] >= 0.4  # noqa: PLR2004 (as in augment)
     clipped = geometry.clip(shifted[shown], side, side)
-    return Picture(pixels, np.asarray(clipped * scale, np.float32), threats.class_ids[shown])
+    odd = np.pad(odd, ((0, side - (y1 - y0)), (0, side - (x1 - x0))))
+    anomaly = cv2.resize(odd, size, interpolation=cv2.INTER_NEAREST)
+    found = np.asarray(clipped * scale, np.float32)
+    return Picture(pixels, found, threats.class_ids[shown], np.asarray(anomaly, np.float32))
 
 
 def _start_worker(_: int) -> None:

@@ -21,7 +21,8 @@ from nii.config import from_dict
 from nii.errors import BundleError
 from nii.infer import selftest
 from nii.infer.decode import OutputMaps
-from nii.infer.runtime import CPU, INPUTS, OUTPUTS, ProviderSettings, open_session
+from nii.infer.runtime import CPU, INPUTS, ProviderSettings, open_session
+from nii.infer.selftest import outputs_of
 from nii.preprocess import CHANNELS, ModelInput, preprocess
 from nii.provenance import Provenance
 from nii.scan import Scan
@@ -53,12 +54,11 @@ class Probabilities(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(
-        self, detail: Tensor, overview: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return the five maps of the model contract."""
-        heat, ltrb, centre, inside, structure_ltrb = self.network(detail, overview)
-        return heat.sigmoid(), ltrb, centre.sigmoid(), inside.sigmoid(), structure_ltrb
+    def forward(self, detail: Tensor, overview: Tensor) -> tuple[Tensor, ...]:
+        """Return the maps of the model contract."""
+        heat, ltrb, centre, inside, structure_ltrb, *anomaly = self.network(detail, overview)
+        maps = (heat.sigmoid(), ltrb, centre.sigmoid(), inside.sigmoid(), structure_ltrb)
+        return maps + tuple(part.sigmoid() for part in anomaly)
 
 
 def export(
@@ -152,7 +152,7 @@ def to_onnx(network: nn.Module, card: Card) -> bytes:
         dynamo=True,
         dynamic_shapes=free,
         input_names=list(INPUTS),
-        output_names=list(OUTPUTS),
+        output_names=list(outputs_of(anomaly=card.anomaly)),
         opset_version=OPSET,
         external_data=False,
         verbose=False,
@@ -270,7 +270,7 @@ def _anonymous(model: onnx.ModelProto) -> onnx.ModelProto:
 def _name_axes(graph: onnx.GraphProto) -> None:
     """Name the free axes of the outputs after those of the inputs they follow."""
     for output in graph.output:
-        threat = output.name.startswith("threat")
+        threat = not output.name.startswith("structure")
         axes, stride = (_DETAIL_AXES, 4) if threat else (_OVERVIEW_AXES, 2)
         dims = output.type.tensor_type.shape.dim
         for dim, axis in ((dims[2], axes[1]), (dims[3], axes[2])):

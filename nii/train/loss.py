@@ -16,18 +16,20 @@ _SPARE_CELLS = 100.0
 _BOX_WEIGHT = 1.0
 _INSIDE_WEIGHT = 2.0
 _STRUCTURE_WEIGHT = 1.0
+_ANOMALY_WEIGHT = 2.0
+_DICE_WEIGHT = 0.5
+"""The anomaly map ranks attention; its share of the loss stays below that of the threats."""
 
 
-def detection_loss(
-    outputs: tuple[Tensor, Tensor, Tensor, Tensor, Tensor], batch: Batch
-) -> dict[str, Tensor]:
+def detection_loss(outputs: tuple[Tensor, ...], batch: Batch) -> dict[str, Tensor]:
     """Return the parts of the loss and their weighted sum, ``total``; finite without any box.
 
     Args:
-        outputs: the five maps of a network, as logits (see :mod:`nii.train.models`).
+        outputs: the five or six maps of a network, as logits (see :mod:`nii.train.models`).
         batch: the maps they should be.
     """
-    threat_heat, threat_ltrb, centre, inside, structure_ltrb = (part.float() for part in outputs)
+    maps = (part.float() for part in outputs)
+    threat_heat, threat_ltrb, centre, inside, structure_ltrb, *anomaly = maps
     parts = {
         "threat_heat": focal_loss(threat_heat, batch.threat_heat),
         "threat_box": _BOX_WEIGHT * box_loss(threat_ltrb, batch.threat_ltrb, batch.threat_weight),
@@ -37,11 +39,34 @@ def detection_loss(
         "structure_box": _BOX_WEIGHT
         * box_loss(structure_ltrb, batch.structure_ltrb, batch.structure_weight),
     }
+    if anomaly:
+        parts["anomaly"] = anomaly_loss(anomaly[0], batch.anomaly)
     if batch.detail.shape[0] == 0:
-        parts = {name: part for name, part in parts.items() if not name.startswith("threat")}
+        ours = ("threat", "anomaly")
+        parts = {name: part for name, part in parts.items() if not name.startswith(ours)}
     if batch.overview.shape[0] == 0:
         parts = {name: part for name, part in parts.items() if not name.startswith("structure")}
     return parts | {"total": torch.stack(list(parts.values())).sum()}
+
+
+def anomaly_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Return cross-entropy and Dice of an anomaly map over the cells whose truth is known.
+
+    Args:
+        logits: batch × 1 × rows × columns.
+        wanted: 1 anomaly, 0 none, below 0 unknown.
+
+    Reference:
+        Milletari et al. 2016 (V-Net), section 3, for Dice; here over the whole batch and with one
+        cell added above and below, so that a batch without any anomaly has a finite loss.
+    """
+    known = (wanted >= 0).float()
+    truth = wanted.clamp(min=0)
+    entropy = functional.binary_cross_entropy_with_logits(logits, truth, known, reduction="sum")
+    probability = logits.sigmoid() * known
+    both = (probability * truth).sum()
+    dice = 1 - (2 * both + 1) / (probability.sum() + (truth * known).sum() + 1)
+    return _ANOMALY_WEIGHT * entropy / known.sum().clamp(min=1) + _DICE_WEIGHT * dice
 
 
 def focal_loss(logits: Tensor, hills: Tensor) -> Tensor:

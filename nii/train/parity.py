@@ -28,6 +28,7 @@ MOST_DIFFERENCE = 1e-4
 MIN_IOU = 0.99
 MAX_SCORE_DIFFERENCE = 1e-3
 _NEARLY_ALL = 0.999
+_NOTHING = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,11 @@ def compare(trained: Maps, exported: Maps, seen: Sequence[ModelInput], card: Car
         (decode(first, card, frame), decode(second, card, frame))
         for (first, second), frame in zip(pairs, frames, strict=True)
     ]
-    names = [field.name for field in dataclasses.fields(OutputMaps)]
+    names = [
+        field.name
+        for field in dataclasses.fields(OutputMaps)
+        if any(getattr(maps, field.name) is not None for pair in pairs for maps in pair)
+    ]
     return Parity(
         sizes=tuple((view.height, view.width) for view in seen),
         maps=tuple(_difference(name, pairs) for name in names) if pairs else (),
@@ -135,4 +140,5 @@ def _difference(name: str, pairs: Sequence[tuple[OutputMaps, OutputMaps]]) -> Ma
 
 
 def _values(name: str, maps: Sequence[OutputMaps]) -> Float32[np.ndarray, " n"]:
-    return np.concatenate([getattr(part, name).ravel() for part in maps])
+    given = (getattr(part, name) for part in maps)
+    return np.concatenate([part.ravel() for part in given if part is not None] or [_NOTHING])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nii.config import to_dict
+from nii.errors import ConfigError
 from nii.train import checkpoint
 from nii.train.checkpoint import Checkpoint, Meta
 from nii.train.config import OptimiserConfig, TrainConfig
@@ -21,6 +23,9 @@ from nii.train.models import build
 from nii.train.origin import resumed, training_provenance
 from nii.train.validate import Validation
 
+_LOG = logging.getLogger(__name__)
+_OPTIONAL = "detail.anomaly."
+"""Start of the names of what a checkpoint to begin from need not have."""
 _EMA_WARMUP = 10
 """The decay of the moving average is at most (1 + step) / (10 + step), so that the first weights
 are soon forgotten (the usual choice since TensorFlow's ExponentialMovingAverage)."""
@@ -45,9 +50,9 @@ class Run:
         torch.manual_seed(config.seed)
         self._config = config
         self._compute = compute
-        network = build(config.model, len(config.threats), len(config.structures))
+        network, new = build(config.model, len(config.threats), len(config.structures)), ""
         if config.initial is not None:
-            network.load_state_dict(checkpoint.load(config.initial).average)
+            new = begin(network, config.initial)
         memory = torch.channels_last
         self.network = network.to(compute.device, memory_format=memory)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(requires_grad=False)
@@ -57,7 +62,8 @@ class Run:
         self.best: float | None = None
         self.metrics: dict[str, Any] = {}
         self._thresholds: dict[str, Any] = {}
-        self._provenance = training_provenance(config).to_json()
+        made = training_provenance(config)
+        self._provenance = (made.with_step(new) if new else made).to_json()
 
     def learn(self, batch: Batch, learning_rate: float) -> dict[str, float] | None:
         """Take one step of the optimiser and return the parts of the loss.
@@ -147,6 +153,38 @@ class Run:
         self.elapsed_s, self.best = meta.elapsed_s, meta.best
         self.metrics, self._thresholds = meta.metrics, meta.thresholds
         self._provenance = resumed(meta.provenance, self._provenance)
+
+
+def begin(network: nn.Module, path: Path) -> str:
+    """Start a network from the averaged weights of a checkpoint; say what is new in it.
+
+    Only the head of the anomaly map may be missing in the checkpoint: it then starts afresh.
+
+    Returns:
+        What was drawn afresh, in words; empty where nothing was.
+
+    Raises:
+        ConfigError: the checkpoint holds another network.
+    """
+    weights = checkpoint.load(path).average
+    own = network.state_dict()
+    missing = sorted(own.keys() - weights.keys())
+    wrong = [name for name in missing if not name.startswith(_OPTIONAL)]
+    wrong += sorted(weights.keys() - own.keys())
+    wrong += sorted(n for n in own.keys() & weights.keys() if own[n].shape != weights[n].shape)
+    if wrong:
+        raise ConfigError(
+            path,
+            found=f"a network that differs in {len(wrong)} tensors, first {wrong[0]}",
+            expected="the network of this run; at most the anomaly head may be missing",
+            remedy="Use the [model] and the classes of the run that wrote it, or another file.",
+        )
+    network.load_state_dict(own | weights)
+    if not missing:
+        return ""
+    text = f"begun from {path.name} without {', '.join(missing)}: drawn afresh"
+    _LOG.warning("%s", text)
+    return text
 
 
 def optimiser_of(network: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:

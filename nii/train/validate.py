@@ -107,9 +107,10 @@ def output_maps(network: nn.Module, seen: ModelInput) -> OutputMaps:
     network.eval()
     with torch.no_grad():
         inputs = (torch.from_numpy(view)[None].to(device) for view in (seen.detail, seen.overview))
-        heat, ltrb, centre, inside, structure_ltrb = network(*inputs)
+        heat, ltrb, centre, inside, structure_ltrb, *anomaly = network(*inputs)
     network.train(training)
     maps = (heat.sigmoid(), ltrb, centre.sigmoid(), inside.sigmoid(), structure_ltrb)
+    maps += tuple(part.sigmoid() for part in anomaly)
     return OutputMaps(*(part[0].float().cpu().numpy() for part in maps))
 
 

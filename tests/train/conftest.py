@@ -115,7 +115,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, kind: str) -> Path:
     """Return the folder of a tiny run that reached its end."""
     from nii.train.loop import train
 
-    model = ModelConfig(kind, width=4, depth=1, overview_width=4)
+    model = ModelConfig(kind, width=4, depth=1, overview_width=4, anomaly=True)
     with tiny_scans():
         return train(tiny_config(tmp_path_factory.mktemp("runs") / "tiny", model=model)).folder
 

@@ -51,7 +51,8 @@ def test_both_batches_and_all_sizes_are_free(bundle: Bundle) -> None:
     """Three strips of the detail run beside one overview, at a size that export never saw."""
     session = open_session(bundle.model_path, ProviderSettings())
     detail, overview = np.zeros((3, 4, 16, 80), np.float32), np.zeros((1, 4, 128, 32), np.float32)
-    heat, ltrb, centre, inside, structure_ltrb = session.run(detail, overview)
+    heat, ltrb, centre, inside, structure_ltrb, anomaly = session.run(detail, overview)
+    assert anomaly.shape == (3, 1, 4, 20)
     assert heat.shape == (3, 2, 4, 20)
     assert ltrb.shape == (3, 4, 4, 20)
     assert centre.shape == inside.shape == (1, 2, 64, 16)

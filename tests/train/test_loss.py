@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="training needs torch, which is not 
 from torch import Tensor
 
 from nii.train.dataset import Batch
-from nii.train.loss import box_loss, detection_loss, focal_loss
+from nii.train.loss import anomaly_loss, box_loss, detection_loss, focal_loss
 from nii.train.targets import Grid, structure_targets, threat_targets
 
 GRID = Grid(16, 16, 4)
@@ -36,6 +36,7 @@ def make_batch(box: list[float] | None, crops: int = 2) -> Batch:
         threat_heat=stack(threat.centre, crops),
         threat_ltrb=stack(threat.ltrb, crops),
         threat_weight=stack(threat.weight, crops),
+        anomaly=stack(threat.inside[:1].round(), crops),
         overview=torch.zeros(1, 4, 32, 32),
         structure_centre=stack(structure.centre, 1),
         structure_inside=stack(structure.inside, 1),
@@ -82,6 +83,39 @@ def test_a_batch_without_any_box_gives_a_finite_loss_and_gradient(crops: int) ->
     torch.autograd.backward(total)
     assert torch.isfinite(total)
     assert all(part.grad is None or torch.isfinite(part.grad).all() for part in outputs)
+
+
+def test_an_anomaly_map_that_is_right_costs_nothing_and_unknown_cells_never_do() -> None:
+    """The truth itself costs almost nothing; a cell of unknown truth may say anything."""
+    wanted = torch.zeros(1, 1, 8, 8)
+    wanted[0, 0, 2:4, 2:4] = 1
+    wanted[0, 0, 6, :] = -1
+    right = (wanted.clamp(min=0) - 0.5) * 40
+    wrong_where_unknown = torch.where(wanted < 0, 30.0, right)
+    assert float(anomaly_loss(right, wanted)) < 0.01
+    assert float(anomaly_loss(wrong_where_unknown, wanted)) == float(anomaly_loss(right, wanted))
+    assert float(anomaly_loss(-right, wanted)) > 10
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_an_anomaly_map_learns_without_any_anomaly(value: float) -> None:
+    """Nothing to find, or nothing known: loss and gradient are finite."""
+    logits = torch.randn(2, 1, 8, 8, requires_grad=True)
+    loss = anomaly_loss(logits, torch.full((2, 1, 8, 8), value))
+    torch.autograd.backward(loss)
+    assert bool(torch.isfinite(loss))
+    assert logits.grad is not None
+    assert bool(torch.isfinite(logits.grad).all())
+
+
+def test_the_sixth_map_adds_its_part() -> None:
+    """A network with an anomaly map is taught it; a batch without crops leaves it out."""
+    batch = make_batch([8.0, 8.0, 40.0, 32.0])
+    outputs = (*ideal_outputs(batch), (batch.anomaly - 0.5) * 40)
+    parts = detection_loss(outputs, batch)
+    assert 0 <= float(parts["anomaly"]) < 0.05
+    none = dataclasses.replace(batch, detail=batch.detail[:0])
+    assert "anomaly" not in detection_loss(outputs, none)
 
 
 def test_a_batch_without_overviews_teaches_threats_alone() -> None:

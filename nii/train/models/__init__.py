@@ -1,6 +1,7 @@
 """Detector architectures: one file each, listed in :data:`MODELS`.
 
-Every network maps (detail, overview) to five tensors, as logits where a probability is meant:
+Every network maps (detail, overview) to five tensors, and to a sixth with `config.anomaly`, as
+logits where a probability is meant:
 
 ====================  ===========================================================  ==============
 ``threat_heat``       logits, detail_batch x threats x H/4 x W/4                   centres
@@ -8,6 +9,7 @@ Every network maps (detail, overview) to five tensors, as logits where a probabi
 ``structure_centre``  logits, overview_batch x structures x H/2 x W/2              middles
 ``structure_inside``  logits, overview_batch x structures x H/2 x W/2              insides
 ``structure_ltrb``    overview pixels >= 0, overview_batch x 4 structures x ...    box sides
+``anomaly``           logits, detail_batch x 1 x H/4 x W/4                         odd places
 ====================  ===========================================================  ==============
 """
 

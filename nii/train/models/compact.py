@@ -4,6 +4,9 @@ Two branches that share nothing but the card. The detail branch sees the scan at
 with strides 4, 8 and 16 fused into one head at stride 4, since a threat may be 40 pixels long. The
 overview branch is a small U-Net on the scan at fixed height, whose coarsest cells see the whole
 vehicle. Batch norm is used because it folds into the convolutions at export.
+
+With `config.anomaly` the detail branch gives one more plane: where something lies that does not
+belong, of whatever class. It is read from the same features by one convolution.
 """
 
 from __future__ import annotations
@@ -38,20 +41,19 @@ class Compact(nn.Module):
     def __init__(self, config: ModelConfig, threats: int, structures: int) -> None:
         """Build both branches."""
         super().__init__()
-        self.detail = DetailBranch(config.width, config.depth, threats)
+        self.detail = DetailBranch(config.width, config.depth, threats, anomaly=config.anomaly)
         self.overview = OverviewBranch(config.overview_width, structures)
 
-    def forward(
-        self, detail: Tensor, overview: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return the five maps."""
-        return (*self.detail(detail), *self.overview(overview))
+    def forward(self, detail: Tensor, overview: Tensor) -> tuple[Tensor, ...]:
+        """Return the five maps, and the anomaly map last where the network has one."""
+        heat, ltrb, *anomaly = self.detail(detail)
+        return (heat, ltrb, *self.overview(overview), *anomaly)
 
 
 class DetailBranch(nn.Module):
     """Find threats at native resolution: strides 4, 8, 16 fused at stride 4."""
 
-    def __init__(self, width: int, depth: int, threats: int) -> None:
+    def __init__(self, width: int, depth: int, threats: int, *, anomaly: bool = False) -> None:
         """Build for `width` channels at stride 4 and `depth` residual blocks a level."""
         super().__init__()
         wide, wider = 5 * width // 2, 4 * width
@@ -67,15 +69,17 @@ class DetailBranch(nn.Module):
         self.fuse = nn.Sequential(_conv(width, width), _conv(width, width))
         self.heat = _head(width, threats, _PRIOR)
         self.sides = _head(width, 4, 1.0)
+        self.anomaly = _head(width, 1, _PRIOR) if anomaly else None
 
-    def forward(self, detail: Tensor) -> tuple[Tensor, Tensor]:
-        """Return heat logits and distances in pixels."""
+    def forward(self, detail: Tensor) -> tuple[Tensor, ...]:
+        """Return heat logits, distances in pixels and, where there is such a head, anomalies."""
         at4 = self.stem(detail)
         at8 = self.down8(at4)
         at16 = self.down16(at8)
         up8 = self.side8(at8) + _double(self.side16(at16))
         fused = self.fuse(at4 + _double(up8))
-        return self.heat(fused), _distance(self.sides(fused), _THREAT_UNIT_PX)
+        found = self.heat(fused), _distance(self.sides(fused), _THREAT_UNIT_PX)
+        return found if self.anomaly is None else (*found, self.anomaly(fused))
 
 
 class OverviewBranch(nn.Module):
