@@ -77,7 +77,7 @@ def doubts(
     darkest = limits.darkest_display if display else limits.darkest
     if float(np.median(here)) < darkest:
         found.append("hidden: no signal is left that it could change")
-    elif _visibility(scan, threat, here, (top, left)) < limits.detection:
+    elif visibility(scan, threat, here, (top, left)) < limits.detection:
         found.append("invisible: it changes the signal by less than the noise")
     return tuple(found)
 
@@ -139,7 +139,7 @@ def _is_carried(
     return carried >= limits.support_share * len(columns)
 
 
-def _visibility(
+def visibility(
     scan: Scan, threat: ThreatImage, here: Float32[np.ndarray, " pixels"], corner: Place
 ) -> float:
     """Return the change of the signal over its noise, in standard deviations of the whole mask."""

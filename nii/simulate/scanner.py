@@ -199,6 +199,20 @@ def _beam(endpoint_mev: tuple[float, ...], materials: tuple[str, ...], bin_count
     return make_beam(endpoint_mev, materials, bin_count)
 
 
+def cut(scan: Scan, window_xyxy: tuple[int, int, int, int]) -> Scan:
+    """Return a part of a scan, in pixels, that still knows the rays of its rows."""
+    x0, y0, x1, y1 = window_xyxy
+    fan = fan_of(scan)
+    facts = dict(scan.provenance.settings)
+    if fan is not None:
+        facts["fan"] = settings.to_dict(fan.window(y0, y1 - y0))
+    return replace(
+        scan,
+        transmission=np.ascontiguousarray(scan.transmission[:, y0:y1, x0:x1]),
+        provenance=replace(scan.provenance, settings=facts),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class DisplayCurve:
     """Describe one vendor's way from transmission to grey.

@@ -79,6 +79,9 @@ class DataConfig:
     anomaly_share: float = 0.0
     """Share of the crops into which a piece of another place of the scan is blended; it counts as
     an anomaly and as no threat. Only a network with an anomaly map learns from it."""
+    pair_share: float = 0.0
+    """Share of the scans whose crops are pairs: one place as it is, and with a threat projected
+    into it, see :mod:`nii.train.pairs`. Each pair counts as two crops."""
     detail: bool = True
     """Learn threats from crops; without it only structures are learnt, from overviews."""
     overview_variants: int = 1
@@ -102,6 +105,7 @@ class DataConfig:
             self.single_energy_share,
             self.benign_crop_share,
             self.anomaly_share,
+            self.pair_share,
             self.overview_share,
         )
         _require(all(0 <= share <= 1 for share in shares), "a share lies outside 0 to 1")

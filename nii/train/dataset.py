@@ -28,6 +28,7 @@ from nii.preprocess import CHANNELS, PreprocessSpec, detail_channels, overview_c
 from nii.scan import Scan
 from nii.simulate.source import SimulateConfig, simulate
 from nii.train.augment import Picture, vary_crop, vary_overview, vary_scan
+from nii.train.pairs import Ground, Pair, mark
 from nii.train.synthetic_anomaly import Planter, anomaly_target
 from nii.train.targets import Grid, Targets, structure_targets, threat_targets
 
@@ -198,8 +199,37 @@ class TrainingSet(Dataset[Any]):
         """Return the pictures of one scan."""
         rng = np.random.default_rng([self._seed, self._epoch, index])
         scan, truth = self._source.load(index)
+        if self._config.detail and rng.random() < self._config.pair_share:
+            crops = self._pairs(scan, truth, rng)
+            return Sample(crops, self._overviews(scan, truth, rng))
         scan = vary_scan(scan, self._config, rng)
         return Sample(self._crops(scan, truth, rng), self._overviews(scan, truth, rng))
+
+    def _pairs(
+        self, scan: Scan, truth: Detections, rng: np.random.Generator
+    ) -> tuple[Picture, ...]:
+        """Return crops two by two, without and with a threat; fewer where none could be seen."""
+        spec = self._task.preprocess
+        ground = Ground(scan, truth, self._task.threats)
+        threats = _visible(_of_classes(truth, self._task.threats), scan, spec)
+        planter = Planter.of(scan, truth, threats, 0.0)
+        pictures: list[Picture] = []
+        for _ in range(max(self._config.crops_per_scan // 2, 1)):
+            side = int(self._config.crop_px * rng.uniform(*_ZOOM))
+            pair = ground.draw(side, rng)
+            if pair is None:
+                continue
+            _, odd = planter.plant(pair.window_xyxy, rng)
+            with_threat = _joined(threats, pair)
+            shown = ((pair.before, threats, odd), (pair.after, with_threat, mark(odd, pair.mask)))
+            seed = int(rng.integers(2**63))
+            for part, found, anomaly in shown:
+                same = np.random.default_rng(seed)
+                varied = vary_scan(part, self._config, same)
+                place = pair.window_xyxy
+                picture = _picture(varied, anomaly, found, (place, side), (self._config, spec))
+                pictures.append(vary_crop(picture, same))
+        return tuple(pictures)
 
     def _crops(
         self, scan: Scan, truth: Detections, rng: np.random.Generator
@@ -322,6 +352,36 @@ def _crop(
     y0 = int(np.clip(middle_y - side / 2, 0, max(scan.height - side, 0)))
     x1, y1 = min(x0 + side, scan.width), min(y0 + side, scan.height)
     seen, odd = planter.plant((x0, y0, x1, y1), rng)
+    return _picture(seen, odd, threats, ((x0, y0, x1, y1), side), (config, spec))
+
+
+def _joined(threats: Detections, pair: Pair) -> Detections:
+    """Return threats and the one that a pair adds."""
+    return Detections(
+        np.concatenate([threats.boxes_xyxy, np.asarray([pair.box_xyxy], np.float32)]),
+        np.append(threats.scores, np.float32(1)),
+        np.append(threats.class_ids, np.int64(pair.class_id)),
+    )
+
+
+def _picture(
+    seen: Scan,
+    odd: Float32[np.ndarray, "height width"],
+    threats: Detections,
+    place: tuple[tuple[int, int, int, int], int],
+    settings: tuple[DataConfig, PreprocessSpec],
+) -> Picture:
+    """Return a window of a scan, and what is labelled in it, at the size of the network.
+
+    Args:
+        seen: the window.
+        odd: what the anomaly map should say of it.
+        threats: of the whole scan.
+        place: window on the scan, and side of the square that it fills, with air where it ends.
+        settings: size of the network and its channels.
+    """
+    (x0, y0, x1, y1), side = place
+    config, spec = settings
     window = detail_channels(seen, spec)
     window = np.pad(window, ((0, 0), (0, side - (y1 - y0)), (0, side - (x1 - x0))))
     scale = config.crop_px / side
