@@ -166,6 +166,22 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
+class Anomaly:
+    """State how much of a scan looks as if it does not belong; it ranks attention, no more.
+
+    Attributes:
+        score: 0 to 1; value that a hand-sized part of what was looked at reaches
+            (:mod:`nii.infer.anomaly`). It raises no level.
+        highest_xy: middle of the most striking place, in scan pixels.
+        looked_at: where the score comes from: the containers, else the vehicles, else all.
+    """
+
+    score: float
+    highest_xy: tuple[float, float]
+    looked_at: Literal["container", "vehicle", "scan"]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFacts:
     """Which model looked.
 
@@ -221,6 +237,7 @@ class Inspection:
         timing_ms: milliseconds by stage.
         warnings: what the officer should know about this result.
         health: what the scan itself is like; None in results of before it was looked at.
+        anomaly: how striking the scan is; None where the model has no map of anomalies.
         schema_version: version of the JSON form.
     """
 
@@ -234,6 +251,7 @@ class Inspection:
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     health: Health | None = None
+    anomaly: Anomaly | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:

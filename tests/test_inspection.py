@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from nii.errors import ConfigError
 from nii.inspection import (
+    Anomaly,
     Health,
     Inspection,
     Level,
@@ -78,6 +79,12 @@ healths = st.builds(
     cut=st.sampled_from([(), ("left",), ("left", "top")]),
     problems=st.lists(st.sampled_from(Problem), max_size=2, unique=True).map(tuple),
 )
+anomalies = st.builds(
+    Anomaly,
+    score=st.floats(0, 1),
+    highest_xy=st.tuples(positive, positive),
+    looked_at=st.sampled_from(["container", "vehicle", "scan"]),
+)
 structures = st.builds(
     Structure,
     kind=st.sampled_from(["container", "vehicle"]),
@@ -110,6 +117,7 @@ def inspections(draw: st.DrawFn) -> Inspection:
         timing_ms=draw(st.dictionaries(words, positive, max_size=2)),
         warnings=draw(lists_of_words),
         health=draw(st.none() | healths),
+        anomaly=draw(st.none() | anomalies),
     )
 
 
@@ -122,13 +130,14 @@ def test_round_trip_through_json_text(inspection: Inspection) -> None:
 @few
 @given(inspections())
 def test_results_of_before_are_still_read(inspection: Inspection) -> None:
-    """JSON without health and outlines, as older versions wrote it, is read as not known."""
+    """What older versions did not write, health, anomaly and outlines, is read as not known."""
     data = inspection.to_json()
-    del data["health"]
+    del data["health"], data["anomaly"]
     for region in data["regions"]:
         del region["contour_xy"]
     read = Inspection.from_json(data)
     assert read.health is None
+    assert read.anomaly is None
     assert all(region.contour_xy is None for region in read.regions)
 
 

@@ -23,7 +23,8 @@ from nii import formats
 from nii.errors import NiiError
 from nii.formats import dicos_tdr
 from nii.infer import overlay, results
-from nii.infer.inspect import Finds, inspect, utc_now
+from nii.infer.anomaly import Map, map_png
+from nii.infer.inspect import Finds, inspect_with_map, utc_now
 from nii.infer.results import Failure
 from nii.inspection import Inspection
 from nii.scan import AnyScan
@@ -47,6 +48,7 @@ class Inspected:
         scan: the image.
         grey: the picture of it for the eye.
         inspection: what was found.
+        anomaly: the anomaly map on its cells; None where the model has none.
     """
 
     files: tuple[Path, ...]
@@ -54,6 +56,7 @@ class Inspected:
     scan: AnyScan
     grey: UInt8[np.ndarray, "height width"]
     inspection: Inspection
+    anomaly: Map | None = None
 
 
 def read_group(files: Sequence[Path]) -> AnyScan:
@@ -125,6 +128,9 @@ class _Loaded:
     read_ms: float
 
 
+_Seen = tuple[_Loaded, Inspection, Map | None]
+
+
 def _bytes(files: Sequence[Path]) -> int:
     """Return the size of all files; those that cannot be found count when they are read."""
     total = 0
@@ -143,21 +149,17 @@ def _read(files: tuple[Path, ...], read: Read) -> _Loaded | Failure:
     return _Loaded(files, scan, 1e3 * (time.perf_counter() - start))
 
 
-def _look(
-    loaded: _Loaded, detector: Finds, clock: Callable[[], datetime]
-) -> tuple[_Loaded, Inspection] | Failure:
+def _look(loaded: _Loaded, detector: Finds, clock: Callable[[], datetime]) -> _Seen | Failure:
     try:
-        return loaded, inspect(loaded.scan, detector, clock)
+        return loaded, *inspect_with_map(loaded.scan, detector, clock)
     except Exception as error:  # noqa: BLE001 - one bad scan must not stop the others
         return _failure(loaded.files, error)
 
 
-def _finish(
-    found: tuple[_Loaded, Inspection] | Failure, out: Path, stem: str, *, tdr: bool
-) -> Inspected | Failure:
+def _finish(found: _Seen | Failure, out: Path, stem: str, *, tdr: bool) -> Inspected | Failure:
     if isinstance(found, Failure):
         return found
-    loaded, inspection = found
+    loaded, inspection, anomaly = found
     start = time.perf_counter()
     try:
         grey = overlay.render_grey(loaded.scan)
@@ -165,6 +167,8 @@ def _finish(
             results.OVERLAY_SUFFIX: overlay.draw_png(grey, inspection),
             results.THUMBNAIL_SUFFIX: overlay.thumbnail_png(grey, inspection),
         }
+        if anomaly is not None:
+            extra[results.ANOMALY_SUFFIX] = map_png(anomaly)
         drawn = 1e3 * (time.perf_counter() - start)
         timing = {"read": loaded.read_ms, **inspection.timing_ms, "overlay": drawn}
         rounded = {stage: round(ms, 2) for stage, ms in timing.items()}
@@ -176,7 +180,7 @@ def _finish(
         results.write_results(out, name, inspection, extra)
     except Exception as error:  # noqa: BLE001 - one full disk message a scan, and the report at the end
         return _failure(loaded.files, error)
-    return Inspected(loaded.files, name, loaded.scan, grey, inspection)
+    return Inspected(loaded.files, name, loaded.scan, grey, inspection, anomaly)
 
 
 def _failure(files: Sequence[Path], error: Exception) -> Failure:

@@ -10,6 +10,7 @@ from pathlib import Path
 from nii.bundle import Bundle, Card, read_bundle
 from nii.detections import Detections
 from nii.infer import strips
+from nii.infer.anomaly import Found, map_of
 from nii.infer.decode import decode
 from nii.infer.reach import reach_of
 from nii.infer.runtime import ProviderSettings, Session, check_card, open_bundle
@@ -81,11 +82,22 @@ class Detector:
         Raises:
             ProviderError: the hardware gave up.
         """
+        found = self.examine(scan)
+        return found.detections, dict(found.timing_ms)
+
+    def examine(self, scan: AnyScan) -> Found:
+        """Return what :meth:`detect` does, and the anomaly map where the model has one.
+
+        Raises:
+            ProviderError: the hardware gave up.
+        """
         network = strips.Network(self._session.run, self.card, self._reach)
         look = strips.look(scan, network, self._timer)
         found = decode(look.maps, self.card, look.frame)
         stages = (look.preprocess_s, look.run_s, self._timer() - look.ended_s)
-        return found, {
+        timing = {
             name: 1e3 * seconds
             for name, seconds in zip(("preprocess", "run", "decode"), stages, strict=True)
         }
+        stride = self.card.decode.threat_stride
+        return Found(found, timing, map_of(look.maps, look.frame, stride))

@@ -14,6 +14,7 @@ from nii import taxonomy
 from nii.bundle import Card
 from nii.detections import Detections
 from nii.infer import health, position
+from nii.infer.anomaly import Found, Map, anomaly_of
 from nii.infer.load import load_of
 from nii.inspection import (
     Inspection,
@@ -55,6 +56,14 @@ class Finds(Protocol):
         """Return everything found, and milliseconds by stage."""
 
 
+@runtime_checkable
+class Examines(Finds, Protocol):
+    """A detector that also gives the anomaly map of a scan."""
+
+    def examine(self, scan: AnyScan) -> Found:
+        """Return everything found, milliseconds by stage, and the map if there is one."""
+
+
 def utc_now() -> datetime:
     """Return the time with its zone; the clock that inspections carry unless told otherwise."""
     return datetime.now(UTC)
@@ -71,13 +80,30 @@ def inspect(scan: AnyScan, detector: Finds, clock: Callable[[], datetime] = utc_
     Raises:
         ProviderError: the hardware gave up.
     """
-    found, timing = detector.detect(scan)
+    return inspect_with_map(scan, detector, clock)[0]
+
+
+def inspect_with_map(
+    scan: AnyScan, detector: Finds, clock: Callable[[], datetime] = utc_now
+) -> tuple[Inspection, Map | None]:
+    """Return what :func:`inspect` does, and the anomaly map where the model has one.
+
+    Raises:
+        ProviderError: the hardware gave up.
+    """
+    if isinstance(detector, Examines):
+        seen = detector.examine(scan)
+    else:
+        seen = Found(*detector.detect(scan))
+    found, timing = seen.detections, seen.timing_ms
     start = time.perf_counter()
     structures = structures_of(found, detector.card, scan)
     layout = position.layout_of(structures, scan.plane())
     regions = regions_of(found, detector.card, layout, scan.pixel_pitch_mm)
     condition = health.health_of(scan)
-    return Inspection(
+    stride = detector.card.decode.threat_stride
+    odd = None if seen.anomaly is None else anomaly_of(seen.anomaly, structures, stride)
+    inspection = Inspection(
         scan=ScanFacts.of(scan),
         model=detector.model,
         provider=detector.provider,
@@ -90,11 +116,13 @@ def inspect(scan: AnyScan, detector: Finds, clock: Callable[[], datetime] = utc_
             *health.warnings_of(condition),
         ),
         health=condition,
+        anomaly=odd,
         timing_ms={
             **{stage: round(ms, 2) for stage, ms in timing.items()},
             "describe": round(1e3 * (time.perf_counter() - start), 2),
         },
     )
+    return inspection, seen.anomaly
 
 
 def structures_of(found: Detections, card: Card, scan: AnyScan) -> tuple[Structure, ...]:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from nii.infer.anomaly import tinted
 from nii.infer.overlay import Box, free_place, grey_of, render_grey, whole
 from nii.inspection import Inspection, Region
 from nii.scan import AnyScan, Grey, Scan
@@ -45,6 +46,16 @@ def jpeg_uri(grey: UInt8[np.ndarray, "height width"], longest: int) -> str:
     if scale < 1.0:
         grey = np.asarray(cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
     data = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
+
+
+def tinted_uri(
+    grey: UInt8[np.ndarray, "height width"], found: Float32[np.ndarray, "rows columns"]
+) -> str:
+    """Return a scan with its anomaly map as a data URI."""
+    data = cv2.imencode(
+        ".jpg", tinted(grey, found, OVERVIEW_PX), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+    )[1]
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
 

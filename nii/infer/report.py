@@ -48,17 +48,19 @@ class Entry:
         inspection: what was found.
         overview: the whole scan as SVG.
         crops: the regions as figures.
+        attention: the anomaly map over the scan; empty where the model has none.
     """
 
     stem: str
     inspection: Inspection
     overview: str
     crops: str
+    attention: str = ""
 
     @property
     def bytes(self) -> int:
         """Return the size of the pictures."""
-        return len(self.overview) + len(self.crops)
+        return len(self.overview) + len(self.crops) + len(self.attention)
 
 
 def entry_of(done: Inspected) -> Entry:
@@ -73,7 +75,20 @@ def entry_of(done: Inspected) -> Entry:
         crops.append(
             _figure(region, pictures.crop_svgs(crop, region, f"c{digest}-{region.number}"))
         )
-    return Entry(done.stem, inspection, overview, "".join(crops))
+    return Entry(done.stem, inspection, overview, "".join(crops), _attention(done))
+
+
+def _attention(done: Inspected) -> str:
+    """Return the anomaly map over the scan, closed until someone asks for it."""
+    odd = done.inspection.anomaly
+    if done.anomaly is None or odd is None:
+        return ""
+    uri = pictures.tinted_uri(done.grey, done.anomaly)
+    return (
+        f"<details><summary><small>where to look first: map of anomalies of any kind, score "
+        f"{odd.score:.2f}; it raises no alarm</small></summary>"
+        f'<img src="{uri}" alt="map of anomalies" style="width:100%"></details>'
+    )
 
 
 def write_report(
@@ -169,7 +184,7 @@ def _card(entry: Entry, *, shown: bool, opened: bool) -> str:
         f"<small>{escape(place)}</small></span></summary>"
         f'<div class="inside">{warnings}{picture}<small>{note}; '
         f'<a href="{overlay}" style="color:inherit">full picture</a></small>'
-        f"{_table(inspection.regions)}"
+        f"{entry.attention if shown else ''}{_table(inspection.regions)}"
         f'<div class="crops">{entry.crops if shown else ""}</div>{_details(entry)}</div></details>'
     )
 
@@ -210,6 +225,7 @@ def _details(entry: Entry) -> str:
     left = [
         *_scan_rows(inspection.scan),
         *_parts(inspection),
+        _odd(inspection),
         ("data", f"{entry.stem}{INSPECTION_SUFFIX}"),
     ]
     right = [
@@ -238,6 +254,15 @@ def _scan_rows(scan: ScanFacts) -> list[tuple[str, str]]:
         ("SHA-256", f"{scan.sha256[:_SHORT]}…" if scan.sha256 else "unknown"),
     ]
     return rows + [("assumed", text) for text in scan.assumptions]
+
+
+def _odd(inspection: Inspection) -> tuple[str, str]:
+    odd = inspection.anomaly
+    if odd is None:
+        return "anomaly", "this model has no map of anomalies"
+    x, y = odd.highest_xy
+    where = f"most striking at x {x:.0f}, y {y:.0f}; looked at: {odd.looked_at}"
+    return "anomaly", f"{odd.score:.2f} ({where})"
 
 
 def _parts(inspection: Inspection) -> list[tuple[str, str]]:

@@ -17,6 +17,8 @@ from nii.inspection import Inspection
 INSPECTION_SUFFIX = ".inspection.json"
 OVERLAY_SUFFIX = ".overlay.png"
 THUMBNAIL_SUFFIX = ".thumbnail.png"
+ANOMALY_SUFFIX = ".anomaly.png"
+"""Only where the model has a map of anomalies."""
 REPORT_SUFFIX = ".tdr.dcs"
 _FORBIDDEN = re.compile(r"[<>:\"/\\|?*\x00-\x1f\x7f\ud800-\udfff]")
 """Characters that some file system cannot hold, and bytes that were no text."""

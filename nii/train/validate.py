@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, UInt8
 from torch import nn
 
 from nii import taxonomy
@@ -19,6 +19,7 @@ from nii.detections import Detections
 from nii.evaluate.average_precision import coco_precision, mean_of
 from nii.evaluate.curves import p_d_at_false_alarms, threat_table
 from nii.evaluate.match import JudgedScan, Truth, judge, threat_rows
+from nii.evaluate.pixels import PixelTally, pixel_auroc
 from nii.infer.decode import Frame, OutputMaps, decode
 from nii.preprocess import ModelInput, preprocess
 from nii.scan import Scan
@@ -64,8 +65,11 @@ def validate(network: nn.Module, config: TrainConfig) -> Validation:
     learnt = config.threats if config.train.detail else ()
     class_ids = tuple(taxonomy.by_name(name).class_id for name in (*config.structures, *learnt))
     scans = islice(validation_scans(config.validation), config.validation_scans)
-    judged = tuple(judge_scans(network, scans, card, class_ids))
+    tally = PixelTally()
+    judged = tuple(judge_scans(network, scans, card, class_ids, tally))
     metrics = measure(judged, config.structures, learnt)
+    if card.anomaly and learnt:
+        metrics["anomaly_pixel_auroc"] = pixel_auroc(tally)
     basis = f"of {describe(config.validation)}"
     thresholds = suggest_thresholds(judged, card, basis) if learnt else assumed_thresholds(config)
     parts = (metrics["ap50_structures"], metrics["ap50_threats"])
@@ -77,8 +81,9 @@ def judge_scans(
     scans: Iterable[tuple[Scan, Detections]],
     card: Card,
     class_ids: tuple[int, ...],
+    tally: PixelTally | None = None,
 ) -> Iterable[JudgedScan]:
-    """Yield what the network found in each scan against the truth.
+    """Yield what the network found in each scan against the truth; count its anomaly map.
 
     Where no threat is judged the network sees a corner of the detail only, which saves most of the
     time and changes nothing about structures.
@@ -90,8 +95,25 @@ def judge_scans(
         if not threats:
             part = np.ascontiguousarray(seen.detail[:, :corner, :corner])
             seen = replace(seen, detail=part)
-        found = detect(network, seen, card)
+        maps = output_maps(network, seen)
+        found = decode(maps, card, Frame(seen.height, seen.width, seen.overview_scale))
+        if tally is not None and maps.anomaly is not None and threats:
+            tally.add(maps.anomaly[0], threat_masks(truth, maps.anomaly.shape[1:], card))
         yield judge(f"{index:06}", found, Truth.of(truth), class_ids)
+
+
+def threat_masks(
+    truth: Detections, shape: tuple[int, ...], card: Card
+) -> list[UInt8[np.ndarray, "rows columns"]]:
+    """Return the ellipse in the box of each threat, of any class, on the cells of the map."""
+    stride = card.decode.threat_stride
+    masks = []
+    for box in truth.boxes_xyxy[threat_rows(truth.class_ids)].tolist():
+        x0, y0, x1, y1 = (edge / stride for edge in box)
+        across = (np.arange(shape[1]) + 0.5 - (x0 + x1) / 2) / max((x1 - x0) / 2, 0.5)
+        down = (np.arange(shape[0]) + 0.5 - (y0 + y1) / 2) / max((y1 - y0) / 2, 0.5)
+        masks.append((across[None] ** 2 + down[:, None] ** 2 <= 1).astype(np.uint8))
+    return masks
 
 
 def detect(network: nn.Module, seen: ModelInput, card: Card) -> Detections:

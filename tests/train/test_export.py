@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,11 @@ from onnx import numpy_helper
 
 from nii.bundle import CARD_KEY, PARITY_FILE, Bundle, Card, Thresholds, read_bundle
 from nii.errors import BundleError, ConfigError
+from nii.infer.reach import reach_of
 from nii.infer.runtime import CPU, ProviderSettings, check_card, open_bundle, open_session
+from nii.infer.strips import Network, look, plan
 from nii.preprocess import preprocess
+from nii.scan import Scan
 from nii.train import checkpoint
 from nii.train.config import TrainConfig
 from nii.train.export import card_of, export, parity_scans, prove
@@ -58,6 +63,30 @@ def test_both_batches_and_all_sizes_are_free(bundle: Bundle) -> None:
     assert centre.shape == inside.shape == (1, 2, 64, 16)
     assert structure_ltrb.shape == (1, 8, 64, 16)
     assert 0 <= float(heat.min()) <= float(heat.max()) <= 1
+
+
+def test_strips_give_the_anomaly_map_of_the_whole(bundle: Bundle, rng: np.random.Generator) -> None:
+    """A scan that is cut has the anomaly map of the scan in one run, and the card says it is."""
+    assert bundle.card.anomaly
+    session = open_session(bundle.model_path, ProviderSettings((CPU,)))
+    blocks = np.kron(rng.uniform(0.05, 1, (2, 12, 120)), np.ones((1, 8, 8)))
+    scan = Scan(blocks.astype(np.float32))
+    reach = reach_of(bundle.model_path.read_bytes())
+    whole = Network(session.run, bundle.card, reach)
+    cut = replace(whole, most_pixels=0, strip_pixels=96 * 416)
+    assert len(plan(scan.height, scan.width, cut)) > 1
+    one, other = (look(scan, each, time.perf_counter).maps.anomaly for each in (whole, cut))
+    assert one is not None
+    assert other is not None
+    assert float(np.ptp(one)) > 1e-6
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_a_card_that_promises_another_map_is_refused(bundle: Bundle) -> None:
+    """The card cannot claim an anomaly map that the model has not, nor hide one."""
+    session = open_session(bundle.model_path, ProviderSettings((CPU,)))
+    with pytest.raises(BundleError, match="no anomaly map"):
+        check_card(session, replace(bundle.card, anomaly=False), bundle.folder)
 
 
 def test_the_model_names_no_file_of_this_computer(bundle: Bundle) -> None:
