@@ -32,11 +32,11 @@ DUAL = SimulateConfig(scene=SCENE)
 SINGLE = SimulateConfig(scene=SCENE, scanners=("linac_6",))
 DISPLAY = SimulateConfig(scene=SCENE, display_share=1.0)
 SAMPLES = (
-    ("twin_containers.tiff", 23, DUAL, ("CSQU3054383",)),
-    ("reefer.dcs", 18, DUAL, ("NIIU0000015",)),
-    ("mixed_load.png", 33, DUAL, ()),
-    ("empty_single_energy.png", 22, SINGLE, ()),
-    ("display_export.jpg", 37, DISPLAY, ()),
+    ("twin_containers.tiff", 1, DUAL, ("CSQU3054383",)),
+    ("reefer.dcs", 11, DUAL, ("NIIU0000015",)),
+    ("mixed_load.png", 19, DUAL, ()),
+    ("empty_single_energy.png", 13, SINGLE, ()),
+    ("display_export.jpg", 5, DISPLAY, ()),
 )
 """File, number in the stream, what is drawn from, container numbers (invented)."""
 
