@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/scenes.md: simulated scans of every family, small enough for git.
+"""Draw pictures of the docs: simulated scans of every family, and samples in false colour.
 
 Run it in the root of the repository: ``python scripts/make_contact_sheet.py``.
 """
@@ -11,15 +11,20 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from nii import formats
 from nii.physics.beam import make_beam, transmit
+from nii.physics.dual_energy import WEDGES, calibrate_fan
+from nii.physics.false_colour import false_colour
 from nii.simulate.cargo import CARGO
 from nii.simulate.container import Container, build, room
 from nii.simulate.geometry import Geometry
 from nii.simulate.layout import LoadShares
+from nii.simulate.scanner import fan_of
 from nii.simulate.scene import SceneConfig, build_scene
 from nii.simulate.shapes import BASIS, project
 
 FOLDER = Path("docs/images")
+SAMPLES = Path("data/samples")
 WIDTH = 1000
 COLUMNS = 6
 
@@ -65,8 +70,23 @@ def vehicles() -> UInt8[np.ndarray, "h w"]:
     return np.vstack([np.hstack(tiles[row : row + 2]) for row in range(0, len(tiles), 2)])
 
 
+def false_colours() -> UInt8[np.ndarray, "height width 3"]:
+    """Return two of the samples in the colours of the field, decoded at the angle of every row."""
+    pictures = []
+    for name in ("mixed_load.png", "twin_containers.tiff"):
+        scan, fan = formats.read(SAMPLES / name), None
+        if scan.endpoint_mev is None or (fan := fan_of(scan)) is None:
+            raise SystemExit(f"{name}: no end-points or no fan; run scripts/make_samples.py")
+        beam = make_beam(scan.endpoint_mev, WEDGES)
+        picture = false_colour(scan.transmission, calibrate_fan(beam.at, fan.angle_deg()))
+        pictures.append(cv2.resize(picture, (WIDTH, 480), interpolation=cv2.INTER_AREA))
+    return np.asarray(np.vstack(pictures)[..., ::-1], np.uint8)
+
+
 def main() -> None:
-    """Write both pictures."""
+    """Write the pictures."""
+    small = [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    cv2.imwrite(str(FOLDER / "false_colour.png"), (false_colours() // 8) * 8 + 4, small)
     tiles = [tile(kind) for kind in CARGO]
     while len(tiles) % COLUMNS:
         tiles.append(np.full_like(tiles[0], 255))
@@ -76,7 +96,7 @@ def main() -> None:
     pad = np.full((goods.shape[0], WIDTH - goods.shape[1]), 255, np.uint8)
     sheet = np.vstack([vehicles(), np.hstack([goods, pad])])
     # Sixteen greys are enough for the eye and make the file small.
-    cv2.imwrite(str(FOLDER / "scenes.png"), (sheet // 16) * 17, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    cv2.imwrite(str(FOLDER / "scenes.png"), (sheet // 16) * 17, small)
 
 
 if __name__ == "__main__":
