@@ -83,7 +83,7 @@ class ProviderSettings:
             raise ValueError(msg)
 
 
-Maps = tuple[Float32[np.ndarray, "batch plane rows columns"], ...]
+Maps = tuple[Float32[np.ndarray, "_ _ _ _"], ...]
 
 
 class Session:

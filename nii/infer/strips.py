@@ -175,13 +175,13 @@ def _in_strips(
 
 
 def _of_detail(
-    maps: tuple[Float32[np.ndarray, "1 plane _ _"], ...],
-) -> tuple[Float32[np.ndarray, "1 plane _ _"], ...]:
+    maps: tuple[Float32[np.ndarray, "1 _ _ _"], ...],
+) -> tuple[Float32[np.ndarray, "1 _ _ _"], ...]:
     """Return the maps that come from the detail: two of threats, and anomalies if there are any."""
     return maps[:2] + maps[5:]
 
 
-def _blank(scan: AnyScan, network: Network) -> tuple[Float32[np.ndarray, "plane r c"], ...]:
+def _blank(scan: AnyScan, network: Network) -> tuple[Float32[np.ndarray, "_ _ _"], ...]:
     """Return room for the maps of the detail of the padded scan."""
     multiple, stride = network.card.preprocess.detail_multiple, network.card.decode.threat_stride
     rows, columns = ((size + -size % multiple) // stride for size in (scan.height, scan.width))

@@ -116,12 +116,6 @@ def threat_masks(
     return masks
 
 
-def detect(network: nn.Module, seen: ModelInput, card: Card) -> Detections:
-    """Return what a network of logits finds in one scan."""
-    frame = Frame(seen.height, seen.width, seen.overview_scale)
-    return decode(output_maps(network, seen), card, frame)
-
-
 def output_maps(network: nn.Module, seen: ModelInput) -> OutputMaps:
     """Return the maps of one scan, with probabilities in place of logits."""
     device = next(network.parameters()).device

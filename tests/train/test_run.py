@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ torch = pytest.importorskip("torch", reason="training needs torch, which is not 
 
 from torch import Tensor, nn
 
+from nii.errors import ConfigError
+from nii.train import checkpoint
 from nii.train.config import OptimiserConfig, TrainConfig
 from nii.train.dataset import Batch, Task, training_loader
 from nii.train.device import choose
@@ -133,3 +136,32 @@ _TARGETS = ("threat_heat", "threat_weight", "structure_centre", "structure_insid
 
 def _values(network: nn.Module) -> list[Tensor]:
     return list(network.state_dict().values())
+
+
+def test_a_run_begins_from_a_network_without_an_anomaly_map(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    """All weights but those of the new head are the old ones, and the origin says what is new."""
+    compute = choose(config)
+    path = Run(config, compute).save(tmp_path / "old", "last.pt")
+    grown = replace(config, initial=path, model=replace(config.model, anomaly=True), seed=7)
+    run = Run(grown, compute)
+    old = checkpoint.load(path).average
+    now = run.network.state_dict()
+    assert all(torch.equal(now[name], old[name]) for name in old)
+    assert {name.rsplit(".", 1)[0] for name in now.keys() - old.keys()} == {"detail.anomaly"}
+    made = checkpoint.load(run.save(tmp_path / "new", "last.pt")).meta.provenance
+    assert any("detail.anomaly" in step for step in made["steps"])
+
+
+@pytest.mark.parametrize("change", [{"width": 8}, {"depth": 2}, {"anomaly": False}])
+def test_a_run_begins_from_no_other_network(
+    change: dict[str, int], config: TrainConfig, tmp_path: Path
+) -> None:
+    """Another width or depth, or a head that would be lost, is an error that names a tensor."""
+    compute = choose(config)
+    whole = replace(config, model=replace(config.model, anomaly=True))
+    path = Run(whole, compute).save(tmp_path / "old", "last.pt")
+    other = replace(whole, initial=path, model=replace(whole.model, **change))
+    with pytest.raises(ConfigError, match="at most the anomaly head"):
+        Run(other, compute)

@@ -11,8 +11,10 @@ pytest.importorskip("torch", reason="training needs torch, which is not installe
 
 from torch import nn
 
+from nii import taxonomy
 from nii.detections import Detections
 from nii.evaluate.match import JudgedScan, Truth, judge
+from nii.evaluate.pixels import PixelTally, pixel_auroc
 from nii.train.card import draft_card
 from nii.train.config import DataConfig, TrainConfig
 from nii.train.device import choose
@@ -23,6 +25,7 @@ from nii.train.validate import (
     _limits,
     measure,
     suggest_thresholds,
+    threat_masks,
     validate,
 )
 
@@ -99,3 +102,21 @@ def test_validation_leaves_the_network_as_it_was(config: TrainConfig) -> None:
     assert network.training
     assert checked.metrics["scans"] == 4
     assert set(checked.thresholds.look) == set(config.threats)
+
+
+def test_a_map_that_is_the_truth_ranks_every_threat_cell_first(config: TrainConfig) -> None:
+    """The ellipses of threats as map give a pixel AUROC of 1, upside down 0; benign scans none."""
+    card = draft_card(config)
+    names = ("brick", "container")
+    ids = np.asarray([taxonomy.by_name(name).class_id for name in names], np.int64)
+    boxes = np.asarray([[40, 20, 80, 60], [8, 8, 120, 90]], np.float32)
+    masks = threat_masks(Detections(boxes, np.ones(2, np.float32), ids), (25, 40), card)
+    assert len(masks) == 1
+    assert int(masks[0].sum()) == pytest.approx(np.pi * 5**2, rel=0.1)
+    for scores, expected in ((masks[0], 1.0), (1 - masks[0], 0.0)):
+        tally = PixelTally()
+        tally.add(scores.astype(np.float32), masks)
+        assert pixel_auroc(tally) == pytest.approx(expected, abs=1e-6)
+    calm = PixelTally()
+    calm.add(np.zeros((25, 40), np.float32), [])
+    assert pixel_auroc(calm) is None
