@@ -17,6 +17,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 import nii
+from nii.cli_data import data
 from nii.cli_station import bundle, doctor, verify, watch
 from nii.cli_station import bundle_of as _bundle
 from nii.cli_station import rules_of as _rules
@@ -386,6 +387,7 @@ COMMANDS = (
     bundle,
     verify,
     doctor,
+    data,
 )
 
 
