@@ -14,6 +14,7 @@ from nii import taxonomy
 from nii.bundle import Card
 from nii.detections import Detections
 from nii.infer import health, position
+from nii.infer.context import NOTHING, Context, attention, contradictions, declarations
 from nii.infer.load import load_of
 from nii.inspection import (
     Inspection,
@@ -60,16 +61,23 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def inspect(scan: AnyScan, detector: Finds, clock: Callable[[], datetime] = utc_now) -> Inspection:
+def inspect(
+    scan: AnyScan,
+    detector: Finds,
+    clock: Callable[[], datetime] = utc_now,
+    context: Context = NOTHING,
+) -> Inspection:
     """Return what an officer gets for one scan.
 
     Args:
         scan: the image.
         detector: finds threats and structures.
         clock: tells the time, with its zone.
+        context: what was declared, and what is usual at the site.
 
     Raises:
         ProviderError: the hardware gave up.
+        ConfigError: the scan is not of the site that `context` was learnt at.
     """
     found, timing = detector.detect(scan)
     start = time.perf_counter()
@@ -77,6 +85,7 @@ def inspect(scan: AnyScan, detector: Finds, clock: Callable[[], datetime] = utc_
     layout = position.layout_of(structures, scan.plane())
     regions = regions_of(found, detector.card, layout, scan.pixel_pitch_mm)
     condition = health.health_of(scan)
+    declared = declarations(structures, context)
     return Inspection(
         scan=ScanFacts.of(scan),
         model=detector.model,
@@ -86,10 +95,13 @@ def inspect(scan: AnyScan, detector: Finds, clock: Callable[[], datetime] = utc_
         regions=regions,
         inspected_at=clock().isoformat(timespec="seconds"),
         warnings=(
+            *contradictions(declared),
             *warnings_of(scan, structures, detector.card),
             *health.warnings_of(condition),
         ),
         health=condition,
+        declarations=declared,
+        attention=attention(scan, structures, context),
         timing_ms={
             **{stage: round(ms, 2) for stage, ms in timing.items()},
             "describe": round(1e3 * (time.perf_counter() - start), 2),
