@@ -19,7 +19,9 @@ def seen(seed: int, scanner: str = "lane 1") -> Seen:
     """Return a scan of noise with two containers, one too small to be looked at."""
     rng = np.random.default_rng(seed)
     pixels = rng.uniform(0.5, 0.6, (1, 200, 400)).astype(np.float32)
-    return Seen(Scan(pixels, scanner=scanner, pixel_pitch_mm=(13.0, 13.0)), (BOX, (0.0, 0.0, 20.0, 20.0)))
+    return Seen(
+        Scan(pixels, scanner=scanner, pixel_pitch_mm=(13.0, 13.0)), (BOX, (0.0, 0.0, 20.0, 20.0))
+    )
 
 
 def test_the_model_says_what_it_was_learnt_from() -> None:
