@@ -17,6 +17,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 import nii
+from nii.cli_data import data
+from nii.cli_site import site as site_commands
 from nii.cli_station import bundle, doctor, verify, watch
 from nii.cli_station import bundle_of as _bundle
 from nii.cli_station import rules_of as _rules
@@ -56,6 +58,8 @@ def inspect(  # noqa: PLR0913 - each is a flag
     trust: Path | None = None,
     allow_unsigned: bool = False,
     sign: Path | None = None,
+    declared_empty: bool = False,
+    site: Path | None = None,
     quiet: bool = False,
 ) -> int:
     """Look for threats in scans and write a report.
@@ -78,14 +82,18 @@ def inspect(  # noqa: PLR0913 - each is a flag
         trust: folder of trusted keys; that in NII_TRUST or of the user where not given.
         allow_unsigned: run a bundle that nobody known has signed.
         sign: private key; each NAME.inspection.json gets a signature beside it.
+        declared_empty: all containers were declared empty; each that is not becomes a warning.
+        site: file of nii site learn; containers are ranked by how unusual they are at that site.
         quiet: print errors only.
     """
     from nii import formats
     from nii.infer.batch import inspect_files
+    from nii.infer.context import Context
     from nii.infer.detect import Detector
     from nii.infer.report import entry_of, write_report
     from nii.infer.results import INSPECTION_SUFFIX, Failure
     from nii.infer.runtime import ProviderSettings
+    from nii.infer.site import read_site
     from nii.infer.tables import REPORT, wanted_of, write_tables
     from nii.signing import read_key, sign_findings
 
@@ -99,7 +107,8 @@ def inspect(  # noqa: PLR0913 - each is a flag
     settings = ProviderSettings(provider, require_gpu, threads)
     key = read_key(sign) if sign else None
     detector = Detector.open(_bundle(bundle), settings, _rules(trust, allow_unsigned))
-    results = inspect_files(groups, detector, out, tdr=REPORT in wanted)
+    context = Context(declared_empty, read_site(site) if site else None)
+    results = inspect_files(groups, detector, out, tdr=REPORT in wanted, context=context)
     entries, failures, interrupted = [], [], False
     with _progress("inspecting", quiet=quiet) as advance:
         try:
@@ -386,6 +395,8 @@ COMMANDS = (
     bundle,
     verify,
     doctor,
+    data,
+    site_commands,
 )
 
 

@@ -182,6 +182,44 @@ class Anomaly:
 
 
 @dataclass(frozen=True, slots=True)
+class Declaration:
+    """State what a scan says about a container that was declared empty.
+
+    Attributes:
+        container: its number.
+        contradicted: it was declared empty but is not.
+        probability: that it is loaded, 0 to 1; None where the model cannot tell.
+        reason: the same in words.
+    """
+
+    container: int
+    contradicted: bool
+    probability: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """State how unusual a container is at its site. It orders containers; it is no alarm.
+
+    Attributes:
+        container: its number.
+        share: of similarly loaded benign containers of the site, those that are less unusual.
+        excess: how far its score lies above theirs, in their spread.
+        hottest_xy: the most unusual place, in pixels.
+        heat: how unusual each place is, coarsely, row by row over the container.
+        site_sha256: digest of the site model.
+    """
+
+    container: int
+    share: float
+    excess: float
+    hottest_xy: tuple[float, float]
+    heat: tuple[tuple[float, ...], ...]
+    site_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFacts:
     """Which model looked.
 
@@ -238,6 +276,8 @@ class Inspection:
         warnings: what the officer should know about this result.
         health: what the scan itself is like; None in results of before it was looked at.
         anomaly: how striking the scan is; None where the model has no map of anomalies.
+        declarations: what the scan says about containers that were declared empty.
+        attention: how unusual each container is at its site, most unusual first.
         schema_version: version of the JSON form.
     """
 
@@ -252,6 +292,8 @@ class Inspection:
     warnings: tuple[str, ...] = ()
     health: Health | None = None
     anomaly: Anomaly | None = None
+    declarations: tuple[Declaration, ...] = ()
+    attention: tuple[Attention, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from nii.errors import NiiError
 from nii.formats import dicos_tdr
 from nii.infer import overlay, results
 from nii.infer.anomaly import Map, map_png
+from nii.infer.context import NOTHING, Context
 from nii.infer.inspect import Finds, inspect_with_map, utc_now
 from nii.infer.results import Failure
 from nii.inspection import Inspection
@@ -67,7 +69,7 @@ def read_group(files: Sequence[Path]) -> AnyScan:
     return formats.read(files[0] if len(files) == 1 else list(files))
 
 
-def inspect_files(
+def inspect_files(  # noqa: PLR0913 - the flags of nii inspect
     groups: Sequence[tuple[Path, ...]],
     detector: Finds,
     out: Path,
@@ -75,6 +77,7 @@ def inspect_files(
     clock: Callable[[], datetime] = utc_now,
     read: Read = read_group,
     tdr: bool = False,
+    context: Context = NOTHING,
 ) -> Iterator[Inspected | Failure]:
     """Inspect scans and write the results of each; yield them in the given order.
 
@@ -85,12 +88,14 @@ def inspect_files(
         clock: tells the time, with its zone.
         read: turns files into a scan.
         tdr: also write a DICOS threat detection report of each scan.
+        context: what was declared of all scans, and what is usual at their site.
 
     Raises:
         OSError: the folder cannot be made.
     """
     out.mkdir(parents=True, exist_ok=True)
     names = results.stems(groups)
+    look = partial(_look, detector=detector, clock=clock, context=context)
     reader = ThreadPoolExecutor(1, "nii-read")
     writer = ThreadPoolExecutor(1, "nii-write")
     large = [_bytes(files) > _LARGE_BYTES for files in groups]
@@ -104,7 +109,7 @@ def inspect_files(
             if behind is not None and large[row]:
                 yield behind.result()
                 behind = None
-            found = loaded if isinstance(loaded, Failure) else _look(loaded, detector, clock)
+            found = loaded if isinstance(loaded, Failure) else look(loaded)
             if behind is not None:
                 yield behind.result()
             behind = writer.submit(_finish, found, out, stem, tdr=tdr)
@@ -149,9 +154,11 @@ def _read(files: tuple[Path, ...], read: Read) -> _Loaded | Failure:
     return _Loaded(files, scan, 1e3 * (time.perf_counter() - start))
 
 
-def _look(loaded: _Loaded, detector: Finds, clock: Callable[[], datetime]) -> _Seen | Failure:
+def _look(
+    loaded: _Loaded, detector: Finds, clock: Callable[[], datetime], context: Context
+) -> _Seen | Failure:
     try:
-        return loaded, *inspect_with_map(loaded.scan, detector, clock)
+        return loaded, *inspect_with_map(loaded.scan, detector, clock, context)
     except Exception as error:  # noqa: BLE001 - one bad scan must not stop the others
         return _failure(loaded.files, error)
 

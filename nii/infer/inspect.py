@@ -15,6 +15,7 @@ from nii.bundle import Card
 from nii.detections import Detections
 from nii.infer import health, position
 from nii.infer.anomaly import Found, Map, anomaly_of
+from nii.infer.context import NOTHING, Context, attention, contradictions, declarations
 from nii.infer.load import load_of
 from nii.inspection import (
     Inspection,
@@ -69,27 +70,38 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def inspect(scan: AnyScan, detector: Finds, clock: Callable[[], datetime] = utc_now) -> Inspection:
+def inspect(
+    scan: AnyScan,
+    detector: Finds,
+    clock: Callable[[], datetime] = utc_now,
+    context: Context = NOTHING,
+) -> Inspection:
     """Return what an officer gets for one scan.
 
     Args:
         scan: the image.
         detector: finds threats and structures.
         clock: tells the time, with its zone.
+        context: what was declared, and what is usual at the site.
 
     Raises:
         ProviderError: the hardware gave up.
+        ConfigError: the scan is not of the site that `context` was learnt at.
     """
-    return inspect_with_map(scan, detector, clock)[0]
+    return inspect_with_map(scan, detector, clock, context)[0]
 
 
 def inspect_with_map(
-    scan: AnyScan, detector: Finds, clock: Callable[[], datetime] = utc_now
+    scan: AnyScan,
+    detector: Finds,
+    clock: Callable[[], datetime] = utc_now,
+    context: Context = NOTHING,
 ) -> tuple[Inspection, Map | None]:
     """Return what :func:`inspect` does, and the anomaly map where the model has one.
 
     Raises:
         ProviderError: the hardware gave up.
+        ConfigError: the scan is not of the site that `context` was learnt at.
     """
     if isinstance(detector, Examines):
         seen = detector.examine(scan)
@@ -103,6 +115,7 @@ def inspect_with_map(
     condition = health.health_of(scan)
     stride = detector.card.decode.threat_stride
     odd = None if seen.anomaly is None else anomaly_of(seen.anomaly, structures, stride)
+    declared = declarations(structures, context)
     inspection = Inspection(
         scan=ScanFacts.of(scan),
         model=detector.model,
@@ -112,11 +125,14 @@ def inspect_with_map(
         regions=regions,
         inspected_at=clock().isoformat(timespec="seconds"),
         warnings=(
+            *contradictions(declared),
             *warnings_of(scan, structures, detector.card),
             *health.warnings_of(condition),
         ),
         health=condition,
         anomaly=odd,
+        declarations=declared,
+        attention=attention(scan, structures, context),
         timing_ms={
             **{stage: round(ms, 2) for stage, ms in timing.items()},
             "describe": round(1e3 * (time.perf_counter() - start), 2),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nii import formats
 from nii.errors import BundleError, MissingExtraError, NiiError, ProviderError, ScanFormatError
+from nii.infer.context import Context
 from nii.infer.inspect import Finds, inspect
 from nii.infer.overlay import overlay_png
 from nii.inspection import Inspection
@@ -72,8 +73,11 @@ def look(taken: Taken, detector: Finds, clock: Callable[[], datetime]) -> Inspec
 
     Raises:
         ProviderError: the hardware gave up.
+        OSError: what lies beside the scan cannot be reached.
     """
-    return inspect(taken.scan, detector, clock)
+    beside = [sighting.path for sighting in taken.arrived.sidecars]
+    context = Context(declared_empty=sidecar.declares_empty(beside))
+    return inspect(taken.scan, detector, clock, context)
 
 
 def draw(taken: Taken, inspection: Inspection) -> Drawn:

@@ -36,6 +36,8 @@ _LONGEST = 80
 _MOST = 16
 """Most values of one fact: assumption."""
 _DEEPEST = 64
+_EMPTY = ("empty", "mty", "vazio", "leer")
+"""Values that mean empty, in English, its abbreviation in port messages, Portuguese, German."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Found:
     container_numbers: tuple[str, ...] = ()
     scanner: str | None = None
     acquired_at: datetime | None = None
+    declared_empty: bool = False
 
 
 def by_name(seen: Mapping[Path, Sighting]) -> dict[tuple[Path, str], Sighting]:
@@ -83,6 +86,21 @@ def join(scan: Scan, paths: Sequence[Path]) -> Scan:
     return scan
 
 
+def declares_empty(paths: Sequence[Path]) -> bool:
+    """Tell whether a sidecar that can be read says that the containers were declared empty.
+
+    Raises:
+        OSError: a file cannot be reached.
+    """
+    for path in paths:
+        try:
+            if read(path).declared_empty:
+                return True
+        except ScanFormatError:
+            continue  # `join` has told it
+    return False
+
+
 def read(path: Path) -> Found:
     """Return the facts of one JSON or XML file.
 
@@ -116,6 +134,7 @@ def _facts(pairs: Iterator[tuple[str, str]]) -> Found:
         tuple(part for part in containers if part)[:_MOST],
         next(iter(values.get("scanner", [])), None),
         next((moment for moment in moments if moment), None),
+        any(text.casefold() in _EMPTY for text in values.get("declared", [])),
     )
 
 
