@@ -17,6 +17,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 import nii
+from nii.cli_score import score
 from nii.cli_station import bundle, doctor, verify, watch
 from nii.cli_station import bundle_of as _bundle
 from nii.cli_station import rules_of as _rules
@@ -37,6 +38,9 @@ _EXTRAS = {
     "multipart": ("review", "the web app"),
     "onnx": ("train", "export"),
     "onnxscript": ("train", "export"),
+    "fsspec": ("score", "nii score"),
+    "pyarrow": ("score", "Parquet"),
+    "ray": ("cluster", "the engine ray"),
     "starlette": ("review", "the web app"),
     "torch": ("train", "training"),
     "torchvision": ("train", "training"),
@@ -70,8 +74,9 @@ def inspect(  # noqa: PLR0913 - each is a flag
         scans: scan files, or folders of them.
         out: folder for the results.
         bundle: folder of the model; where it is not given, that in NII_BUNDLE or in models/.
-        forms: further files, joined by commas: csv (regions.csv) and coco (regions.coco.json) for
-            all scans, dicos-tdr (NAME.tdr.dcs, a threat detection report) for each.
+        forms: further files, joined by commas: csv (regions.csv), coco (regions.coco.json) and
+            parquet (scans.parquet) for all scans, dicos-tdr (NAME.tdr.dcs, a threat detection
+            report) for each.
         require_gpu: refuse to run on the CPU.
         provider: ONNX Runtime execution provider to use; may be repeated, in order of preference.
         threads: threads on the CPU; all cores where not given.
@@ -375,6 +380,7 @@ def review(store: Path, *, host: str = "127.0.0.1", port: int = 8000) -> int:
 
 COMMANDS = (
     inspect,
+    score,
     watch,
     worker,
     review,
