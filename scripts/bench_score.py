@@ -47,7 +47,7 @@ from nii.simulate.scene import SceneConfig
 from nii.simulate.source import SimulateConfig, simulate
 
 Engine = Literal["local", "ray"]
-SHARD_SCANS = 5
+SHARD_SCANS = 3
 _CPU = ("CPUExecutionProvider",)
 _CARD = Card(
     name="marker",
@@ -168,7 +168,7 @@ class Plan:
     files: int = 500
     kills: int = 200
     seed: int = 0
-    longest_s: float = 0.3
+    longest_s: float = 1.0
 
 
 def kill_often(place: Path, starter: Starter, plan: Plan) -> Verdict:
