@@ -17,10 +17,12 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 import nii
+from nii.cli_export import export
 from nii.cli_score import score
 from nii.cli_station import bundle, doctor, verify, watch
 from nii.cli_station import bundle_of as _bundle
 from nii.cli_station import rules_of as _rules
+from nii.cli_serve import serve
 from nii.errors import ConfigError, MissingExtraError, NiiError, ScanFormatError
 from nii.terminal import complain as _complain
 from nii.terminal import progress as _progress
@@ -41,10 +43,10 @@ _EXTRAS = {
     "fsspec": ("score", "nii score"),
     "pyarrow": ("score", "Parquet"),
     "ray": ("cluster", "the engine ray"),
-    "starlette": ("review", "the web app"),
+    "starlette": ("serve", "a server"),
     "torch": ("train", "training"),
     "torchvision": ("train", "training"),
-    "uvicorn": ("review", "the web app"),
+    "uvicorn": ("serve", "a server"),
 }
 """Package that may be absent: its extra, and what needs it."""
 
@@ -217,24 +219,6 @@ def train(config: Path, *, resume: bool = False, out: Path | None = None) -> int
     return 130 if result.status == "interrupted" else 0
 
 
-def export(run: Path, bundle: Path, *, name: str | None = None, version: str | None = None) -> int:
-    """Turn a training run into a model bundle, after proving that both compute the same.
-
-    Example: nii export runs/smoke models/smoke
-
-    Args:
-        run: folder of the run, or a checkpoint.
-        bundle: folder to write; a bundle that is there is replaced.
-        name: of the model; the name of the folder where not given.
-        version: of the model; that of nii and the step where not given.
-    """
-    from nii.train.export import export as export_model
-
-    written = export_model(run, bundle, name=name, version=version)
-    _say(f"{written.card.name} {written.card.version}: {written.folder}")
-    return 0
-
-
 def simulate(  # noqa: PLR0913 - each is a flag
     *,
     out: Path,
@@ -381,6 +365,7 @@ def review(store: Path, *, host: str = "127.0.0.1", port: int = 8000) -> int:
 COMMANDS = (
     inspect,
     score,
+    serve,
     watch,
     worker,
     review,
