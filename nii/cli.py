@@ -19,10 +19,10 @@ from cyclopts.validators import Number
 import nii
 from nii.cli_export import export
 from nii.cli_score import score
+from nii.cli_serve import serve
 from nii.cli_station import bundle, doctor, verify, watch
 from nii.cli_station import bundle_of as _bundle
 from nii.cli_station import rules_of as _rules
-from nii.cli_serve import serve
 from nii.errors import ConfigError, MissingExtraError, NiiError, ScanFormatError
 from nii.terminal import complain as _complain
 from nii.terminal import progress as _progress

@@ -12,7 +12,7 @@ from nii.cli_station import bundle_of, rules_of
 from nii.terminal import say
 
 
-def serve(
+def serve(  # noqa: PLR0913 - each is a flag
     *,
     bundle: Path | None = None,
     host: str = "127.0.0.1",

@@ -5,9 +5,9 @@
     REPOSITORY / NAME / config.pbtxt
     REPOSITORY / NAME / 1 / model.onnx
 
-Names, types and shapes come from the ONNX file. The server joins requests of one size into batches;
-both inputs have a batch of their own inside nii, but a server knows one, so a request brings as many
-overviews as details.
+Names, types and shapes come from the ONNX file. The server joins requests of one size into batches.
+Both inputs have a batch of their own inside nii, but a server knows one, so a request brings as
+many overviews as details.
 
 Reference: Triton Inference Server documentation, "Model Configuration" and "Dynamic Batcher".
 """
@@ -35,7 +35,7 @@ def write_repository(bundle: Bundle, repository: Path) -> Path:
     """Write a bundle into a Triton model repository and return the folder of the model.
 
     Raises:
-        BundleError: the name of the model is none that a server takes, or a tensor has another type.
+        BundleError: the name of the model is none that a server takes, or a tensor does not fit.
         OSError: the folder cannot be written to.
     """
     name = bundle.card.name

@@ -22,6 +22,7 @@ from nii.errors import ConfigError
 LENGTH_HEADER = "Inference-Header-Content-Length"
 FP32 = "FP32"
 _AXES = 4
+_MOST_DIGITS = 12
 _BYTES = 4
 _LITTLE = np.dtype("<f4")
 
@@ -111,16 +112,13 @@ def _length(text: str, most: int) -> int:
     raise bad(f"{LENGTH_HEADER}: {text[:40]!r}", f"a number up to {most}")
 
 
-_MOST_DIGITS = 12
-
-
 def _input(item: Any, rest: bytes) -> tuple[str, Array, bytes]:  # noqa: ANN401
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):
         raise bad("an input without a name", "name, shape, datatype and data")
     name, shape = item["name"], item.get("shape")
     if item.get("datatype") != FP32:
         raise bad(f"{name} as {item.get('datatype')!r}", FP32)
-    if not _is_shape(shape):
+    if not isinstance(shape, list) or not _is_shape(shape):
         raise bad(f"{name} of shape {shape!r}"[:200], "four whole numbers from 1 on")
     count = math.prod(shape)
     parameters = item.get("parameters")
@@ -148,12 +146,8 @@ def _numbers(name: str, data: Any, count: int) -> np.ndarray:  # noqa: ANN401
     return array
 
 
-def _is_shape(shape: Any) -> bool:  # noqa: ANN401
-    return (
-        isinstance(shape, list)
-        and len(shape) == _AXES
-        and all(type(size) is int and 0 < size < 1 << 31 for size in shape)
-    )
+def _is_shape(shape: list[Any]) -> bool:
+    return len(shape) == _AXES and all(type(size) is int and 0 < size < 1 << 31 for size in shape)
 
 
 def _outputs(data: dict[str, Any], known: Sequence[str]) -> tuple[tuple[str, ...], frozenset[str]]:
@@ -164,7 +158,7 @@ def _outputs(data: dict[str, Any], known: Sequence[str]) -> tuple[tuple[str, ...
     names, binary = [], set()
     for row in rows if isinstance(rows, list) else [None]:
         name = row.get("name") if isinstance(row, dict) else None
-        if name not in known:
+        if not isinstance(row, dict) or name not in known:
             raise bad(f"the output {name!r}"[:200], f"some of {', '.join(known)}")
         names.append(str(name))
         if every or _flag(row, "binary_data"):
