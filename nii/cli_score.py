@@ -59,7 +59,8 @@ def score(  # noqa: PLR0913 - each is a flag
     settings = ScoreSettings(places[0], places[1], shard_scans, workers, engine)
     folder = bundle_of(bundle).absolute()
     threads = max(1, cores() // workers) if workers and engine == "local" else 1
-    provider = ProviderSettings(require_gpu=require_gpu, threads=threads)
+    # The full model on every machine: the winner of a race could differ from worker to worker.
+    provider = ProviderSettings(require_gpu=require_gpu, threads=threads, precision="fp32")
     job = Job(places[0], places[1], Model(folder, provider, rules_of(trust, allow_unsigned)))
     with stop_signals() as stop, progress("scoring", quiet=quiet) as advance:
         summary = run(

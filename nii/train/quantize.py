@@ -1,10 +1,11 @@
 """Fewer bits: INT8 and FP16 variants of a model, admitted where calibration scans show no harm.
 
 INT8 is static and per channel, with QDQ nodes, and touches convolutions only. Sums of residuals
-stay in full precision, and so do the first convolutions behind an input, where a small contrast is all
-there is, and the last one of every output, because an exponential follows some of them. Measured
-on the compact model, the mean error of heat above 0.1 falls from 0.0082 to 0.0025 by that. Weights
-use 7 bits: processors without VNNI add two products in 16 bits and would overflow with 8. FP16 keeps inputs and outputs in 32 bits.
+stay in full precision, and so do the first convolutions behind an input, where a small contrast is
+all there is, and the last one of every output, because an exponential follows some of them.
+Measured on the compact model, the mean error of heat above 0.1 falls from 0.0082 to 0.0025 by that.
+Weights use 7 bits: processors without VNNI add two products in 16 bits and would overflow with 8.
+FP16 keeps inputs and outputs in 32 bits.
 
 The only importer of ONNX Runtime beside nii.infer.runtime, and of its build tools only: those need
 the package onnx, which belongs to this floor. Sessions are still opened there alone.

@@ -20,14 +20,6 @@ from nii.train.quantize import Labelled, harm
 ADMITTED = VariantSpec("", "", 10, 200, p_d=0.9, p_d_full=0.904, boxes_agree=0.97)
 
 
-@pytest.fixture(scope="module")
-def scans() -> list[Labelled]:
-    """Return two small scans of which one shows a brick."""
-    from tests.train.conftest import tiny_scan
-
-    return [tiny_scan(0), tiny_scan(1)]
-
-
 def test_the_guard_knows_both_limits() -> None:
     """Half a point of P_d is allowed and more is not; nor are regions that differ."""
     assert harm(ADMITTED) is None
