@@ -66,6 +66,7 @@ class Sliced(DetectionModel):
         shift_amount_list: Any = None,  # noqa: ANN401
         full_shape_list: Any = None,  # noqa: ANN401
     ) -> None:
+        shift, full = (_first(given) for given in (shift_amount_list, full_shape_list))
         rows = zip(self._found.boxes_xyxy, self._found.scores, self._found.class_ids, strict=True)
         self._object_prediction_list_per_image = [
             [
@@ -74,12 +75,17 @@ class Sliced(DetectionModel):
                     score=float(score),
                     category_id=int(kind),
                     category_name=taxonomy.classes()[int(kind)].name,
-                    shift_amount=(shift_amount_list or [[0, 0]])[0],
-                    full_shape=(full_shape_list or [None])[0],
+                    shift_amount=shift or [0, 0],
+                    full_shape=full,
                 )
                 for box, score, kind in rows
             ]
         ]
+
+
+def _first(given: Any) -> Any:  # noqa: ANN401
+    """Return the pair of numbers that is given, alone or in a list."""
+    return given[0] if given and isinstance(given[0], list | tuple) else given
 
 
 def from_sahi(result: Any) -> Detections:  # noqa: ANN401
