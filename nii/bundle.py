@@ -1,5 +1,8 @@
 """A model bundle: a folder with model.onnx, card.json, card.md, parity.json and selftest.npz.
 
+It may hold variants of the model in fewer bits, each with its own self-test: model.int8.onnx with
+selftest.int8.npz, model.fp16.onnx with selftest.fp16.npz.
+
 The card holds every fact that is needed to use the model: input channels, classes, decoding,
 thresholds, provenance. The same card travels inside ``model.onnx`` (metadata key ``nii.card``),
 so that the file alone still describes itself; the two must agree.
@@ -33,8 +36,11 @@ _ANOMALY_TEXT = (
     "It also draws a map of anomalies, of whatever class, which ranks what to look at first. The "
     "map raises no alarm."
 )
-OUTSIDE = frozenset({"model_sha256", "self_test_sha256"})
-"""Values of the card that the copy inside the model cannot hold: digests of what comes later."""
+OUTSIDE = frozenset({"model_sha256", "self_test_sha256", "variants"})
+"""Values of the card that the copy inside the model cannot hold: they speak of what comes later."""
+FULL = "fp32"
+LIGHTER = ("int8", "fp16")
+"""Precisions that a bundle may hold variants in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,29 @@ class GuaranteeSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class VariantSpec:
+    """Describe the model in fewer bits, and what was measured before it was admitted.
+
+    Attributes:
+        model_sha256: digest of its ONNX file.
+        self_test_sha256: digest of its self-test.
+        scans: calibration scans on which it was compared with the full model.
+        threats: threats in them.
+        p_d: share of the threats that it finds from the look thresholds on.
+        p_d_full: share that the full model finds.
+        boxes_agree: share of the regions of either that the other has too.
+    """
+
+    model_sha256: str
+    self_test_sha256: str
+    scans: int
+    threats: int
+    p_d: float
+    p_d_full: float
+    boxes_agree: float
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """Describe one model.
 
@@ -156,6 +185,7 @@ class Card:
         model_sha256: digest of ``model.onnx`` (empty inside the file itself).
         self_test_sha256: digest of ``selftest.npz``; empty inside the model, and where the bundle
             was made before there were self-tests.
+        variants: by precision: the same model in fewer bits; empty inside the model.
         metrics: measured quality, by name, with the data it was measured on in the name or text.
         intended_use: what it is for.
         limits: what it is known not to do.
@@ -176,6 +206,7 @@ class Card:
     guarantee: GuaranteeSpec | None = None
     model_sha256: str = ""
     self_test_sha256: str = ""
+    variants: Mapping[str, VariantSpec] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     intended_use: str = ""
     limits: tuple[str, ...] = ()
@@ -195,6 +226,9 @@ class Card:
             raise ValueError(msg)
         if set(self.threats) != set(self.thresholds.look):
             msg = "thresholds and threat classes differ"
+            raise ValueError(msg)
+        if not set(self.variants) <= set(LIGHTER):
+            msg = f"variants {sorted(self.variants)}, known are {LIGHTER}"
             raise ValueError(msg)
 
     @property
@@ -239,6 +273,12 @@ class Bundle:
         """Return the path of the self-test; None where the bundle has none."""
         return self.folder / SELF_TEST_FILE if self.card.self_test_sha256 else None
 
+    def variant_paths(self, precision: str) -> tuple[Path, Path]:
+        """Return the paths of model and self-test of a variant."""
+        model, test = MODEL_FILE.split("."), SELF_TEST_FILE.split(".")
+        names = (f"{model[0]}.{precision}.{model[1]}", f"{test[0]}.{precision}.{test[1]}")
+        return self.folder / names[0], self.folder / names[1]
+
     @property
     def sha256(self) -> str:
         """Return the digest that names the bundle: that of its card, which holds the model's."""
@@ -273,6 +313,10 @@ def read_bundle(folder: Path) -> Bundle:
     _check_file(bundle.model_path, card.model_sha256)
     if bundle.self_test_path is not None:
         _check_file(bundle.self_test_path, card.self_test_sha256)
+    for precision, variant in card.variants.items():
+        model, test = bundle.variant_paths(precision)
+        _check_file(model, variant.model_sha256)
+        _check_file(test, variant.self_test_sha256)
     return bundle
 
 
@@ -282,6 +326,7 @@ def write_bundle(
     model: bytes,
     parity: dict[str, Any],
     self_test: bytes | None = None,
+    variants: Mapping[str, tuple[bytes, bytes]] | None = None,
 ) -> Bundle:
     """Write a bundle so that the folder is either complete or not there.
 
@@ -291,6 +336,7 @@ def write_bundle(
         model: content of the ONNX file, which carries the same card.
         parity: report of the comparison with the trained network.
         self_test: an input and what the model makes of it, see :mod:`nii.infer.selftest`.
+        variants: by precision: model and self-test of each variant that the card describes.
 
     Raises:
         BundleError: the folder holds something that is no bundle.
@@ -317,6 +363,11 @@ def write_bundle(
         _write(fresh / PARITY_FILE, _json_bytes(parity))
         if self_test:
             _write(fresh / SELF_TEST_FILE, self_test)
+        for precision, contents in (variants or {}).items():
+            for path, content in zip(
+                Bundle(fresh, complete).variant_paths(precision), contents, strict=True
+            ):
+                _write(path, content)
         if folder.exists():
             folder.rename(Path(temporary) / "replaced")
         fresh.rename(folder)
@@ -348,6 +399,7 @@ def card_text(card: Card) -> str:
         *(["", f"Empty or loaded: {card.load.basis}."] if card.load else []),
         *(["", _ANOMALY_TEXT] if card.anomaly else []),
         "",
+        *_lighter(card),
         *_promised(card.guarantee),
         "## Measured",
         "",
@@ -363,6 +415,19 @@ def card_text(card: Card) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _lighter(card: Card) -> list[str]:
+    """Return the lines of the card about its variants."""
+    if not card.variants:
+        return []
+    rows = [
+        f"| {name} | {one.p_d:.4f} | {one.p_d_full:.4f} | {one.boxes_agree:.4f} | {one.scans} | "
+        f"{one.threats} |"
+        for name, one in card.variants.items()
+    ]
+    head = "| variant | P_d | P_d of the full model | regions that agree | scans | threats |"
+    return ["## In fewer bits", "", head, "|---|---|---|---|---|---|", *rows, ""]
 
 
 def _promised(guarantee: GuaranteeSpec | None) -> list[str]:

@@ -18,6 +18,9 @@ from cyclopts.validators import Number
 
 import nii
 from nii.cli_data import data
+from nii.cli_export import export
+from nii.cli_score import score
+from nii.cli_serve import serve
 from nii.cli_site import site as site_commands
 from nii.cli_station import bundle, doctor, verify, watch
 from nii.cli_station import bundle_of as _bundle
@@ -39,10 +42,13 @@ _EXTRAS = {
     "multipart": ("review", "the web app"),
     "onnx": ("train", "export"),
     "onnxscript": ("train", "export"),
-    "starlette": ("review", "the web app"),
+    "fsspec": ("score", "nii score"),
+    "pyarrow": ("score", "Parquet"),
+    "ray": ("cluster", "the engine ray"),
+    "starlette": ("serve", "a server"),
     "torch": ("train", "training"),
     "torchvision": ("train", "training"),
-    "uvicorn": ("review", "the web app"),
+    "uvicorn": ("serve", "a server"),
 }
 """Package that may be absent: its extra, and what needs it."""
 
@@ -74,8 +80,9 @@ def inspect(  # noqa: PLR0913 - each is a flag
         scans: scan files, or folders of them.
         out: folder for the results.
         bundle: folder of the model; where it is not given, that in NII_BUNDLE or in models/.
-        forms: further files, joined by commas: csv (regions.csv) and coco (regions.coco.json) for
-            all scans, dicos-tdr (NAME.tdr.dcs, a threat detection report) for each.
+        forms: further files, joined by commas: csv (regions.csv), coco (regions.coco.json) and
+            parquet (scans.parquet) for all scans, dicos-tdr (NAME.tdr.dcs, a threat detection
+            report) for each.
         require_gpu: refuse to run on the CPU.
         provider: ONNX Runtime execution provider to use; may be repeated, in order of preference.
         threads: threads on the CPU; all cores where not given.
@@ -219,24 +226,6 @@ def train(config: Path, *, resume: bool = False, out: Path | None = None) -> int
         result = train_model(settings, resume=resume, on_progress=show)
     _say(f"{result.status} after {result.step} steps on {result.compute}: {result.folder}")
     return 130 if result.status == "interrupted" else 0
-
-
-def export(run: Path, bundle: Path, *, name: str | None = None, version: str | None = None) -> int:
-    """Turn a training run into a model bundle, after proving that both compute the same.
-
-    Example: nii export runs/smoke models/smoke
-
-    Args:
-        run: folder of the run, or a checkpoint.
-        bundle: folder to write; a bundle that is there is replaced.
-        name: of the model; the name of the folder where not given.
-        version: of the model; that of nii and the step where not given.
-    """
-    from nii.train.export import export as export_model
-
-    written = export_model(run, bundle, name=name, version=version)
-    _say(f"{written.card.name} {written.card.version}: {written.folder}")
-    return 0
 
 
 def simulate(  # noqa: PLR0913 - each is a flag
@@ -384,6 +373,8 @@ def review(store: Path, *, host: str = "127.0.0.1", port: int = 8000) -> int:
 
 COMMANDS = (
     inspect,
+    score,
+    serve,
     watch,
     worker,
     review,

@@ -249,6 +249,7 @@ class ProviderFacts:
         reason: why the GPU was not used, in words; None when it was.
         rejected: providers that were tried and not used, each with the reason, in order.
         self_test: what came of the bundle's self-test on the provider that runs, in words.
+        precision: numbers that the model computes in: ``fp32``, or the variant that runs.
     """
 
     used: tuple[str, ...]
@@ -258,6 +259,7 @@ class ProviderFacts:
     reason: str | None
     rejected: tuple[str, ...] = ()
     self_test: str | None = None
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True, slots=True)

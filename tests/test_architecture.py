@@ -167,13 +167,12 @@ def modules_outside(*floors: str) -> list[str]:
 
 def test_nothing_but_training_loads_torch() -> None:
     """Every module outside nii.train, the command line included, imports without torch."""
-    without_web = () if has_web_app() else ("nii.review",)
-    assert not loaded_by(modules_outside("nii.train", *without_web), "torch")
+    assert not loaded_by(modules_outside("nii.train", *absent_extras()), "torch")
 
 
 def test_simulation_and_store_load_no_runtime() -> None:
     """Only nii.infer.runtime and what is built on it loads ONNX Runtime."""
-    roof = ("nii.cli", "nii.signing", "nii.worker")
+    roof = ("nii.cli", "nii.score", "nii.serve", "nii.signing", "nii.worker")
     floors = ("nii.infer", "nii.evaluate", "nii.train", "nii.review", *roof)
     assert not loaded_by(modules_outside(*floors), "onnxruntime")
 
@@ -184,6 +183,17 @@ def test_web_app_loads_no_runtime() -> None:
         pytest.skip("the extra [review] is not installed, or there is no web app yet")
     review = [name for name in modules_outside() if name.startswith("nii.review")]
     assert not loaded_by(review, "onnxruntime")
+
+
+def absent_extras() -> tuple[str, ...]:
+    """Return the modules that cannot be imported here, because their extra is not installed."""
+    from importlib.util import find_spec
+
+    tables = bool(find_spec("pyarrow") and find_spec("fsspec"))
+    return (
+        *(() if tables else ("nii.score", "nii.infer.parquet")),
+        *(() if find_spec("starlette") else ("nii.review", "nii.serve")),
+    )
 
 
 def has_web_app() -> bool:

@@ -277,4 +277,4 @@ def test_further_forms_are_written_on_request(
     assert len(list(out.glob("*.tdr.dcs"))) == 2
     answer = run(*words, "excel")
     assert answer.returncode == 2
-    assert "csv, coco, dicos-tdr" in answer.stderr
+    assert "csv, coco, parquet, dicos-tdr" in answer.stderr

@@ -25,6 +25,7 @@ class Detector:
     Attributes:
         card: facts about the model.
         model: its name, version and digest, for the report.
+        session: the model itself, held open.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Detector:
         check_card(session, bundle.card, bundle.folder)
         self.card: Card = bundle.card
         self.model = ModelFacts(bundle.card.name, bundle.card.version, bundle.sha256, signer)
-        self._session = session
+        self.session = session
         self._timer = timer
         self._reach = reach_of(bundle.model_path.read_bytes())
 
@@ -74,7 +75,7 @@ class Detector:
     @property
     def provider(self) -> ProviderFacts:
         """Return what the model really runs on."""
-        return self._session.provider
+        return self.session.provider
 
     def detect(self, scan: AnyScan) -> tuple[Detections, dict[str, float]]:
         """Return everything found down to the card's lowest score, and milliseconds by stage.
@@ -91,7 +92,7 @@ class Detector:
         Raises:
             ProviderError: the hardware gave up.
         """
-        network = strips.Network(self._session.run, self.card, self._reach)
+        network = strips.Network(self.session.run, self.card, self._reach)
         look = strips.look(scan, network, self._timer)
         found = decode(look.maps, self.card, look.frame)
         stages = (look.preprocess_s, look.run_s, self._timer() - look.ended_s)

@@ -12,15 +12,15 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
-from nii.bundle import CARD_KEY, OUTSIDE, Bundle, Card
+from nii.bundle import CARD_KEY, FULL, LIGHTER, OUTSIDE, Bundle, Card
 from nii.errors import BundleError, ConfigError, ProviderError
 from nii.folders import cache_folder
 from nii.infer import engine, selftest, trial
@@ -52,6 +52,11 @@ OUTPUTS = selftest.OUTPUTS
 _TENSORRT, _CUDA = GPUS[:2]
 _ERRORS_ONLY = 3
 """Severity of ONNX Runtime's own log: it warns about harmless matters at length."""
+_CPU_PRECISION, _GPU_PRECISION = "int8", "fp16"
+"""What a processor and what a graphics card gain from: ONNX Runtime documentation, "Quantize ONNX
+models" and "Float16 and mixed precision models"."""
+_WORTH_IT = 0.95
+"""Share of the full model's time below which a variant is worth it: assumption, above the noise."""
 NO_SELF_TEST = "none in this bundle: neither numbers nor speed of the provider were checked"
 
 
@@ -66,6 +71,8 @@ class ProviderSettings:
     """Refuse to run on a CPU."""
     threads: int | None = None
     """Threads for one scan on the CPU; None lets ONNX Runtime use every core."""
+    precision: str | None = None
+    """fp32, or a variant of the bundle (int8, fp16); None takes the fastest that the bundle has."""
     cache: Path | None = None
     """Folder of compiled engines; None takes that of the user, or the one in NII_CACHE."""
 
@@ -81,9 +88,21 @@ class ProviderSettings:
         if self.providers == ():
             msg = "an empty list of providers"
             raise ValueError(msg)
+        if self.precision not in (None, FULL, *LIGHTER):
+            msg = f"precision {self.precision!r}"
+            raise ValueError(msg)
 
 
 Maps = tuple[Float32[np.ndarray, "_ _ _ _"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Describe an input or output: its name, type, and sizes, or names of free axes."""
+
+    name: str
+    kind: str
+    shape: tuple[int | str | None, ...]
 
 
 class Session:
@@ -92,29 +111,33 @@ class Session:
     Attributes:
         provider: what it really runs on.
         metadata: texts that travel inside the model file.
-        outputs: names of the maps that it gives, in order.
+        maps: names of the maps that it gives, in order.
+        inputs: of the model, in order.
+        outputs: of the model, in order.
     """
 
     def __init__(self, session: Any, provider: ProviderFacts) -> None:  # noqa: ANN401
         """Keep an ONNX Runtime session; use :func:`open_session` instead."""
-        self._session = session
+        self.raw = session
         self.provider = provider
-        given = {item.name for item in session.get_outputs()}
-        self.outputs = selftest.outputs_of(anomaly=selftest.ANOMALY in given)
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+        self.inputs = tuple(Tensor(i.name, i.type, tuple(i.shape)) for i in session.get_inputs())
+        self.outputs = tuple(Tensor(o.name, o.type, tuple(o.shape)) for o in session.get_outputs())
+        given = {item.name for item in self.outputs}
+        self.maps = selftest.outputs_of(anomaly=selftest.ANOMALY in given)
 
     def run(
         self,
         detail: Float32[np.ndarray, "detail_batch channel height width"],
         overview: Float32[np.ndarray, "overview_batch channel overview_height overview_width"],
     ) -> Maps:
-        """Return the output maps in the order of `outputs`.
+        """Return the output maps in the order of `maps`.
 
         Raises:
             ProviderError: the hardware gave up, for example for want of memory.
         """
         try:
-            maps = self._session.run(self.outputs, {"detail": detail, "overview": overview})
+            maps = self.raw.run(self.maps, {"detail": detail, "overview": overview})
         except Exception as error:  # ONNX Runtime's exceptions have no common root
             raise ProviderError(
                 f"model on {', '.join(self.provider.used)}",
@@ -123,6 +146,25 @@ class Session:
                 remedy="Free memory on the device, or choose another provider.",
             ) from error
         return tuple(maps)
+
+
+def run_by_name(
+    session: Session, inputs: Mapping[str, np.ndarray], wanted: Sequence[str]
+) -> tuple[np.ndarray, ...]:
+    """Return outputs by name, also those that nii itself does not ask for.
+
+    Raises:
+        ProviderError: the inputs do not fit the model, or the hardware gave up.
+    """
+    try:
+        return tuple(session.raw.run(list(wanted), dict(inputs)))
+    except Exception as error:  # ONNX Runtime's exceptions have no common root
+        raise ProviderError(
+            f"model on {', '.join(session.provider.used)}",
+            found=trial.first_line(error),
+            expected=f"inputs of {', '.join(f'{i.name}{list(i.shape)}' for i in session.inputs)}",
+            remedy="Send tensors of these sizes.",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +176,7 @@ class _Candidate:
     test: SelfTest | None
     folder: Callable[[], Path | None]
     timer: Callable[[], float]
+    variants: Mapping[str, tuple[Path, SelfTest]] = field(default_factory=dict)
 
 
 def open_session(model: Path | bytes, settings: ProviderSettings) -> Session:
@@ -195,13 +238,15 @@ def self_test_of(bundle: Bundle) -> SelfTest | None:
     Raises:
         BundleError: the file is none.
     """
-    if bundle.self_test_path is None:
-        return None
+    return None if bundle.self_test_path is None else _self_test_in(bundle.self_test_path)
+
+
+def _self_test_in(path: Path) -> SelfTest:
     try:
-        return selftest.from_bytes(bundle.self_test_path.read_bytes())
+        return selftest.from_bytes(path.read_bytes())
     except ValueError as error:
         raise BundleError(
-            bundle.self_test_path,
+            path,
             found=str(error),
             expected="a self-test that nii export wrote",
             remedy="Export the model again.",
@@ -224,10 +269,10 @@ def check_card(session: Session, card: Card, folder: Path) -> None:
     Raises:
         BundleError: the model carries no card, or another one.
     """
-    if card.anomaly != (selftest.ANOMALY in session.outputs):
+    if card.anomaly != (selftest.ANOMALY in session.maps):
         raise BundleError(
             folder,
-            found=f"a model with the maps {', '.join(session.outputs)}",
+            found=f"a model with the maps {', '.join(session.maps)}",
             expected=f"{'one' if card.anomaly else 'no'} anomaly map, as the card says",
             remedy="Export the model again.",
         )
@@ -281,7 +326,11 @@ def _candidate(
         root = settings.cache or cache_folder()
         return engine.folder_of(root, bundle.sha256, engine.gpus(), onnxruntime.__version__)
 
-    return _Candidate(bundle.model_path, settings, self_test_of(bundle), folder, timer)
+    variants = {}
+    for precision in bundle.card.variants:
+        model, test = bundle.variant_paths(precision)
+        variants[precision] = (model, _self_test_in(test))
+    return _Candidate(bundle.model_path, settings, self_test_of(bundle), folder, timer, variants)
 
 
 def _open(candidate: _Candidate) -> Session:
@@ -294,6 +343,9 @@ def _open(candidate: _Candidate) -> Session:
             break
         _LOG.warning("%s is not used: %s", last.provider, last.refusal)
         rejected.append(f"{last.provider}: {last.refusal}")
+    precision = FULL
+    if last.refusal is None:
+        last, precision = _lightened(candidate, last, requested, rejected)
     on_gpu = last.provider in GPUS
     facts = ProviderFacts(
         used=tuple(last.session.get_providers()),
@@ -303,10 +355,51 @@ def _open(candidate: _Candidate) -> Session:
         reason=None if on_gpu else _why_no_gpu(requested, available, rejected),
         rejected=tuple(rejected),
         self_test=str(last.outcome) if last.outcome else NO_SELF_TEST,
+        precision=precision,
     )
     _check_facts(facts, last, settings)
     _LOG.info("runs on %s%s", ", ".join(facts.used), f" ({facts.reason})" if facts.reason else "")
     return Session(last.session, facts)
+
+
+def _lightened(
+    candidate: _Candidate, full: Trial, requested: Sequence[str], rejected: list[str]
+) -> tuple[Trial, str]:
+    """Return the variant that the settings name or that wins on this provider, else the full model.
+
+    Why a variant is not used is added to `rejected`.
+    """
+    wish = candidate.settings.precision
+    usual = _GPU_PRECISION if full.provider in GPUS else _CPU_PRECISION
+    precision = wish or usual
+    if precision == FULL or (wish is None and precision not in candidate.variants):
+        return full, FULL
+    if precision not in candidate.variants:
+        raise ConfigError(
+            "precision",
+            found=precision,
+            expected=f"one of {', '.join((FULL, *candidate.variants))}, which this bundle has",
+            remedy="Leave it out, or make the variant with nii export --quantize.",
+        )
+    model, test = candidate.variants[precision]
+    light = _try(replace(candidate, model=model, test=test), full.provider, requested)
+    if light.refusal is None and wish is None:
+        spent = [trial.race(one.session, test, candidate.timer) for one in (light, full)]
+        if spent[0] > _WORTH_IT * spent[1]:
+            slow = f"it is not faster than fp32: {spent[0]:.1f} ms against {spent[1]:.1f} ms"
+            light = replace(light, refusal=slow)
+    if light.refusal is None:
+        return light, precision
+    if wish is not None:
+        raise ProviderError(
+            f"{precision} on {full.provider}",
+            found=light.refusal,
+            expected="the numbers that the variant gave when it was exported",
+            remedy="Use fp32, or make the variant again on a machine of this kind.",
+        )
+    _LOG.warning("%s is not used: %s", precision, light.refusal)
+    rejected.append(f"{precision}: {light.refusal}")
+    return full, FULL
 
 
 def _check_facts(facts: ProviderFacts, last: Trial, settings: ProviderSettings) -> None:
@@ -384,8 +477,7 @@ def _session(candidate: _Candidate, names: Sequence[str]) -> Any:  # noqa: ANN40
 def _why_no_gpu(requested: Sequence[str], available: Sequence[str], rejected: list[str]) -> str:
     if any(name in available and name in GPUS for name in requested) and rejected:
         return "; ".join(rejected)
-    wished = [name for name in requested if name in GPUS]
-    if wished:
+    if wished := [name for name in requested if name in GPUS]:
         return f"the installed ONNX Runtime does not offer {', '.join(wished)}"
     if any(name in GPUS for name in available):
         return f"not requested: only {', '.join(requested)} was asked for"
@@ -393,8 +485,7 @@ def _why_no_gpu(requested: Sequence[str], available: Sequence[str], rejected: li
 
 
 def _check_signature(session: Any, model: Path | bytes) -> None:  # noqa: ANN401
-    inputs = {item.name for item in session.get_inputs()}
-    outputs = {item.name for item in session.get_outputs()}
+    inputs, outputs = ({o.name for o in g()} for g in (session.get_inputs, session.get_outputs))
     if inputs == set(INPUTS) and set(OUTPUTS) <= outputs:
         return
     raise BundleError(

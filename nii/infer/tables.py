@@ -1,4 +1,4 @@
-"""Tables: the results of many scans in one file for other programs: CSV and COCO.
+"""Tables: the results of many scans in one file for other programs: CSV, COCO and Parquet.
 
 A scan without regions has one row too, and so has one that could not be inspected, so that a table
 never hides what became of a scan.
@@ -13,21 +13,23 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import nii
 from nii import taxonomy
-from nii.errors import ConfigError
+from nii.errors import ConfigError, MissingExtraError
 from nii.formats.files import save
 from nii.infer.results import Failure
 from nii.inspection import Inspection, Region
 
 CSV_FILE = "regions.csv"
 COCO_FILE = "regions.coco.json"
-CSV, COCO, REPORT = "csv", "coco", "dicos-tdr"
-FORMS = (CSV, COCO, REPORT)
+PARQUET_FILE = "scans.parquet"
+CSV, COCO, PARQUET, REPORT = "csv", "coco", "parquet", "dicos-tdr"
+FORMS = (CSV, COCO, PARQUET, REPORT)
 """Further files that may be asked for; the last is written scan by scan (nii.infer.batch)."""
 COLUMNS = (
     *("result", "files", "sha256", "container_numbers", "acquired_at", "inspected_at"),
@@ -48,8 +50,11 @@ def wanted_of(text: str) -> frozenset[str]:
 
     Raises:
         ConfigError: one of them is not known.
+        MissingExtraError: Parquet is asked for and pyarrow is not installed.
     """
     wanted = frozenset(word.strip() for word in text.split(",") if word.strip())
+    if PARQUET in wanted and find_spec("pyarrow") is None:
+        raise MissingExtraError.of("score", "Parquet")  # said before the first scan, not after all
     if wanted <= set(FORMS):
         return wanted
     raise ConfigError(
@@ -72,6 +77,8 @@ def write_tables(
         save(out / CSV_FILE, regions_csv(done, failures))
     if COCO in wanted:
         save(out / COCO_FILE, coco(done))
+    if PARQUET in wanted:
+        save(out / PARQUET_FILE, _parquet(done, failures))
 
 
 def regions_csv(done: Sequence[Named], failures: Sequence[Failure]) -> bytes:
@@ -120,6 +127,14 @@ def coco(done: Sequence[Named]) -> bytes:
         "annotations": annotations,
     }
     return json.dumps(data, allow_nan=False).encode("ascii")
+
+
+def _parquet(done: Sequence[Named], failures: Sequence[Failure]) -> bytes:
+    from nii.infer import parquet  # noqa: PLC0415 - an extra that not everybody has
+
+    rows = [parquet.row_of(stem, inspection) for stem, inspection in done]
+    rows += [parquet.failed_row(one.file, (one.file,), one.error) for one in failures]
+    return parquet.to_bytes(rows)
 
 
 def _tool() -> str:

@@ -94,6 +94,12 @@ def tiny_config(out: Path, **changes: object) -> TrainConfig:
     return TrainConfig(**(settings | changes))  # type: ignore[arg-type]
 
 
+@pytest.fixture
+def scans() -> list[tuple[Scan, Detections]]:
+    """Return two small scans, of which the second shows a brick."""
+    return [tiny_scan(0), tiny_scan(1)]
+
+
 @pytest.fixture(scope="session", params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     """Return the name of each architecture in turn, so that tests hold for all of them."""

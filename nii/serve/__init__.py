@@ -1,0 +1,1 @@
+"""Serve: scans and tensors over HTTP, with one model held open."""
