@@ -19,241 +19,69 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nii import taxonomy
-from nii.config import from_dict, to_dict
+from nii.card import (
+    FORMAT_VERSION,
+    FULL,
+    LIGHTER,
+    Card,
+    DecodeSpec,
+    GuaranteeSpec,
+    LoadSpec,
+    Thresholds,
+    VariantSpec,
+    card_text,
+)
 from nii.errors import BundleError, ConfigError
-from nii.preprocess import PreprocessSpec
-from nii.provenance import Provenance, sha256_of_bytes, sha256_of_file
+from nii.provenance import sha256_of_bytes, sha256_of_file
 
-FORMAT_VERSION = 1
+__all__ = [
+    "CARD_FILE",
+    "CARD_KEY",
+    "FORMAT_VERSION",
+    "FULL",
+    "LIGHTER",
+    "MODEL_FILE",
+    "OUTSIDE",
+    "PARITY_FILE",
+    "SELF_TEST_FILE",
+    "TEXT_FILE",
+    "WEIGHTS_FILE",
+    "Beside",
+    "Bundle",
+    "Card",
+    "DecodeSpec",
+    "GuaranteeSpec",
+    "LoadSpec",
+    "Thresholds",
+    "VariantSpec",
+    "card_text",
+    "metadata_of",
+    "read_bundle",
+    "write_bundle",
+]
+
 CARD_KEY = "nii.card"
 MODEL_FILE = "model.onnx"
 CARD_FILE = "card.json"
 TEXT_FILE = "card.md"
 PARITY_FILE = "parity.json"
 SELF_TEST_FILE = "selftest.npz"
-_ANOMALY_TEXT = (
-    "It also draws a map of anomalies, of whatever class, which ranks what to look at first. The "
-    "map raises no alarm."
-)
-OUTSIDE = frozenset({"model_sha256", "self_test_sha256", "variants"})
+WEIGHTS_FILE = "weights.npz"
+OUTSIDE = frozenset({"model_sha256", "self_test_sha256", "weights_sha256", "variants"})
 """Values of the card that the copy inside the model cannot hold: they speak of what comes later."""
-FULL = "fp32"
-LIGHTER = ("int8", "fp16")
-"""Precisions that a bundle may hold variants in."""
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Scores from which something is reported.
+class Beside:
+    """Hold the contents of the files that only some bundles have.
 
     Attributes:
-        look: by threat class name: score from which the officer is asked to look.
-        search: by threat class name: score from which a search is advised; never below `look`.
-        structure: score from which a container or vehicle counts as found.
-        basis: where the numbers come from, in words.
+        variants: by precision: model and self-test of each variant that the card describes.
+        weights: what training can go on from, see :mod:`nii.train.weights`.
     """
 
-    look: Mapping[str, float]
-    search: Mapping[str, float]
-    structure: float = 0.5
-    basis: str = "assumption: not calibrated"
-
-    def __post_init__(self) -> None:
-        """Check the order of the two levels.
-
-        Raises:
-            ValueError: the classes differ, or a search threshold lies below the look threshold.
-        """
-        if set(self.look) != set(self.search):
-            msg = "look and search thresholds name different classes"
-            raise ValueError(msg)
-        for name, score in self.look.items():
-            if not 0 <= score <= self.search[name]:
-                msg = f"thresholds of {name}: look {score}, search {self.search[name]}"
-                raise ValueError(msg)
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeSpec:
-    """Facts needed to turn the output maps into boxes."""
-
-    threat_stride: int = 4
-    """Scan pixels per cell of the threat maps."""
-    structure_stride: int = 2
-    """Overview pixels per cell of the structure maps."""
-    min_score: float = 0.05
-    """Threat peaks below this are dropped."""
-    max_detections: int = 300
-    """Highest number of threat peaks looked at in one scan, best first."""
-    nms_iou: float = 0.45
-    """Overlap from which the weaker of two boxes is dropped."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadSpec:
-    """Weights of the logistic model that tells loaded containers from empty ones.
-
-    Attributes:
-        mean: of each feature in :data:`nii.infer.load.FEATURES`.
-        scale: standard deviation of each.
-        weights: of each standardised feature.
-        bias: added to their weighted sum.
-        basis: what it was fitted on and how good it was, in words.
-    """
-
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
-    weights: tuple[float, ...]
-    bias: float
-    basis: str
-
-    def __post_init__(self) -> None:
-        """Check that the numbers belong together.
-
-        Raises:
-            ValueError: lengths differ, or a scale is not positive.
-        """
-        if not len(self.mean) == len(self.scale) == len(self.weights) > 0:
-            msg = "mean, scale and weights of the load state differ in length"
-            raise ValueError(msg)
-        if min(self.scale) <= 0:
-            msg = "a scale of the load state is not positive"
-            raise ValueError(msg)
-
-
-@dataclass(frozen=True, slots=True)
-class GuaranteeSpec:
-    """State what calibration proved, in sentences for people.
-
-    Attributes:
-        scanner: machine whose scans it was proven on.
-        basis: what it was proven on: which set, how many threats and benign containers.
-        promises: one sentence for each threat class: what is promised, or why nothing is.
-        costs: what the thresholds cost in looks and searches.
-        not_covered: what the promises do not say.
-        smallest: by areal density behind: smallest size found, in words.
-    """
-
-    scanner: str
-    basis: str
-    promises: tuple[str, ...]
-    costs: tuple[str, ...] = ()
-    not_covered: tuple[str, ...] = ()
-    smallest: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class VariantSpec:
-    """Describe the model in fewer bits, and what was measured before it was admitted.
-
-    Attributes:
-        model_sha256: digest of its ONNX file.
-        self_test_sha256: digest of its self-test.
-        scans: calibration scans on which it was compared with the full model.
-        threats: threats in them.
-        p_d: share of the threats that it finds from the look thresholds on.
-        p_d_full: share that the full model finds.
-        boxes_agree: share of the regions of either that the other has too.
-    """
-
-    model_sha256: str
-    self_test_sha256: str
-    scans: int
-    threats: int
-    p_d: float
-    p_d_full: float
-    boxes_agree: float
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """Describe one model.
-
-    Attributes:
-        name: short name, also that of the folder.
-        version: of the model, for example ``2026.11.22``.
-        threats: threat class names in the order of the channels of the threat map.
-        structures: structure class names in the order of the structure maps.
-        preprocess: how a scan becomes the model's input.
-        decode: how the output maps become boxes.
-        thresholds: scores of the graded levels.
-        provenance: data, settings and code that made it.
-        load: tells loaded containers from empty ones; None where that was not learnt.
-        anomaly: whether the model gives a map of anomalies; bundles of before there was one do not.
-        guarantee: what is promised for which scanner; None where nothing was proven.
-        model_sha256: digest of ``model.onnx`` (empty inside the file itself).
-        self_test_sha256: digest of ``selftest.npz``; empty inside the model, and where the bundle
-            was made before there were self-tests.
-        variants: by precision: the same model in fewer bits; empty inside the model.
-        metrics: measured quality, by name, with the data it was measured on in the name or text.
-        intended_use: what it is for.
-        limits: what it is known not to do.
-        licence: SPDX identifier of the weights.
-        format_version: version of this card.
-    """
-
-    name: str
-    version: str
-    threats: tuple[str, ...]
-    structures: tuple[str, ...]
-    preprocess: PreprocessSpec
-    decode: DecodeSpec
-    thresholds: Thresholds
-    provenance: dict[str, Any]
-    load: LoadSpec | None = None
-    anomaly: bool = False
-    guarantee: GuaranteeSpec | None = None
-    model_sha256: str = ""
-    self_test_sha256: str = ""
-    variants: Mapping[str, VariantSpec] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    intended_use: str = ""
-    limits: tuple[str, ...] = ()
-    licence: str = "Apache-2.0"
-    format_version: int = FORMAT_VERSION
-
-    def __post_init__(self) -> None:
-        """Check that the classes exist and have thresholds.
-
-        Raises:
-            ValueError: a class is unknown or has no threshold.
-        """
-        known = {row.name for row in taxonomy.classes()}
-        unknown = set(self.threats + self.structures) - known
-        if unknown:
-            msg = f"classes {sorted(unknown)} are not in the taxonomy"
-            raise ValueError(msg)
-        if set(self.threats) != set(self.thresholds.look):
-            msg = "thresholds and threat classes differ"
-            raise ValueError(msg)
-        if not set(self.variants) <= set(LIGHTER):
-            msg = f"variants {sorted(self.variants)}, known are {LIGHTER}"
-            raise ValueError(msg)
-
-    @property
-    def threat_ids(self) -> tuple[int, ...]:
-        """Return the taxonomy ids of the threat channels."""
-        return tuple(taxonomy.by_name(name).class_id for name in self.threats)
-
-    @property
-    def structure_ids(self) -> tuple[int, ...]:
-        """Return the taxonomy ids of the structure channels."""
-        return tuple(taxonomy.by_name(name).class_id for name in self.structures)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the card as JSON types."""
-        result: dict[str, Any] = to_dict(self)
-        return result
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any], *, where: str = "card") -> Card:
-        """Rebuild a card.
-
-        Raises:
-            ConfigError: a key or value does not fit.
-        """
-        return from_dict(cls, data, where=where)
+    variants: Mapping[str, tuple[bytes, bytes]] = field(default_factory=dict)
+    weights: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +106,11 @@ class Bundle:
         model, test = MODEL_FILE.split("."), SELF_TEST_FILE.split(".")
         names = (f"{model[0]}.{precision}.{model[1]}", f"{test[0]}.{precision}.{test[1]}")
         return self.folder / names[0], self.folder / names[1]
+
+    @property
+    def weights_path(self) -> Path | None:
+        """Return the path of what training can go on from; None where there is none."""
+        return self.folder / WEIGHTS_FILE if self.card.weights_sha256 else None
 
     @property
     def sha256(self) -> str:
@@ -317,6 +150,8 @@ def read_bundle(folder: Path) -> Bundle:
         model, test = bundle.variant_paths(precision)
         _check_file(model, variant.model_sha256)
         _check_file(test, variant.self_test_sha256)
+    if bundle.weights_path is not None:
+        _check_file(bundle.weights_path, card.weights_sha256)
     return bundle
 
 
@@ -326,17 +161,17 @@ def write_bundle(
     model: bytes,
     parity: dict[str, Any],
     self_test: bytes | None = None,
-    variants: Mapping[str, tuple[bytes, bytes]] | None = None,
+    beside: Beside | None = None,
 ) -> Bundle:
     """Write a bundle so that the folder is either complete or not there.
 
     Args:
         folder: where it goes; a bundle that is there already is replaced.
-        card: its `model_sha256` and `self_test_sha256` are filled in here.
+        card: its digests of the other files are filled in here.
         model: content of the ONNX file, which carries the same card.
         parity: report of the comparison with the trained network.
         self_test: an input and what the model makes of it, see :mod:`nii.infer.selftest`.
-        variants: by precision: model and self-test of each variant that the card describes.
+        beside: variants that the card describes, and what training can go on from.
 
     Raises:
         BundleError: the folder holds something that is no bundle.
@@ -349,9 +184,11 @@ def write_bundle(
             remedy="Choose another name.",
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = beside or Beside()
     data = card.to_json() | {
         "model_sha256": sha256_of_bytes(model),
         "self_test_sha256": sha256_of_bytes(self_test) if self_test else "",
+        "weights_sha256": sha256_of_bytes(beside.weights) if beside.weights else "",
     }
     complete = Card.from_json(data)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
@@ -363,11 +200,13 @@ def write_bundle(
         _write(fresh / PARITY_FILE, _json_bytes(parity))
         if self_test:
             _write(fresh / SELF_TEST_FILE, self_test)
-        for precision, contents in (variants or {}).items():
+        for precision, contents in beside.variants.items():
             for path, content in zip(
                 Bundle(fresh, complete).variant_paths(precision), contents, strict=True
             ):
                 _write(path, content)
+        if beside.weights:
+            _write(fresh / WEIGHTS_FILE, beside.weights)
         if folder.exists():
             folder.rename(Path(temporary) / "replaced")
         fresh.rename(folder)
@@ -375,81 +214,17 @@ def write_bundle(
     return Bundle(folder, complete)
 
 
-def card_text(card: Card) -> str:
-    """Return the card as a page for people (Markdown)."""
-    lines = [
-        f"# {card.name} {card.version}",
-        "",
-        card.intended_use,
-        "",
-        f"Licence of the weights: {card.licence}. Model SHA-256: `{card.model_sha256}`.",
-        "",
-        "## What it reports",
-        "",
-        "| class | look from | search from |",
-        "|---|---|---|",
-    ]
-    lines += [
-        f"| {name} | {card.thresholds.look[name]:.3f} | {card.thresholds.search[name]:.3f} |"
-        for name in card.threats
-    ]
-    lines += [
-        "",
-        f"Thresholds: {card.thresholds.basis}. It also finds: {', '.join(card.structures)}.",
-        *(["", f"Empty or loaded: {card.load.basis}."] if card.load else []),
-        *(["", _ANOMALY_TEXT] if card.anomaly else []),
-        "",
-        *_lighter(card),
-        *_promised(card.guarantee),
-        "## Measured",
-        "",
-        *(f"* {name}: {value}" for name, value in card.metrics.items()),
-        "",
-        "## Limits",
-        "",
-        *(f"* {limit}" for limit in card.limits),
-        "",
-        "## Made from",
-        "",
-        *(f"* {step}" for step in Provenance.from_json(card.provenance).steps),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _lighter(card: Card) -> list[str]:
-    """Return the lines of the card about its variants."""
-    if not card.variants:
-        return []
-    rows = [
-        f"| {name} | {one.p_d:.4f} | {one.p_d_full:.4f} | {one.boxes_agree:.4f} | {one.scans} | "
-        f"{one.threats} |"
-        for name, one in card.variants.items()
-    ]
-    head = "| variant | P_d | P_d of the full model | regions that agree | scans | threats |"
-    return ["## In fewer bits", "", head, "|---|---|---|---|---|---|", *rows, ""]
-
-
-def _promised(guarantee: GuaranteeSpec | None) -> list[str]:
-    """Return the lines of the card about the guarantee."""
-    if guarantee is None:
-        return ["## Promised", "", "Nothing: not calibrated for a scanner.", ""]
-    return [
-        f"## Promised for {guarantee.scanner}",
-        "",
-        *(f"* {text}" for text in guarantee.promises),
-        "",
-        f"Proven on {guarantee.basis}. {' '.join(guarantee.costs)}",
-        "",
-        "Smallest size found, by areal density behind:",
-        "",
-        *(f"* {load}: {size}" for load, size in guarantee.smallest.items()),
-        "",
-        "Not covered:",
-        "",
-        *(f"* {text}" for text in guarantee.not_covered),
-        "",
-    ]
+def metadata_of(card: Card) -> dict[str, str]:
+    """Return what travels inside the ONNX file: the card, and its main parts under plain keys."""
+    data = card.to_json()
+    parts = {
+        CARD_KEY: data | dict.fromkeys(OUTSIDE, ""),
+        "nii.classes": {"threats": data["threats"], "structures": data["structures"]},
+        "nii.preprocess": data["preprocess"],
+        "nii.thresholds": data["thresholds"],
+        "nii.provenance": data["provenance"],
+    }
+    return {key: json.dumps(part, sort_keys=True) for key, part in parts.items()}
 
 
 def _check_file(path: Path, expected: str) -> None:

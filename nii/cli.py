@@ -17,6 +17,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 import nii
+from nii.cli_calibrate import adapt, calibrate, guarantee
 from nii.cli_data import data
 from nii.cli_export import export
 from nii.cli_score import score
@@ -66,6 +67,7 @@ def inspect(  # noqa: PLR0913 - each is a flag
     sign: Path | None = None,
     declared_empty: bool = False,
     site: Path | None = None,
+    guarantee_state: Path | None = None,
     quiet: bool = False,
 ) -> int:
     """Look for threats in scans and write a report.
@@ -91,12 +93,15 @@ def inspect(  # noqa: PLR0913 - each is a flag
         sign: private key; each NAME.inspection.json gets a signature beside it.
         declared_empty: all containers were declared empty; each that is not becomes a warning.
         site: file of nii site learn; containers are ranked by how unusual they are at that site.
+        guarantee_state: folder of the drift test (guarantee.json), to go on from earlier calls;
+            that of the results where not given.
         quiet: print errors only.
     """
     from nii import formats
     from nii.infer.batch import inspect_files
     from nii.infer.context import Context
     from nii.infer.detect import Detector
+    from nii.infer.promise import Watched
     from nii.infer.report import entry_of, write_report
     from nii.infer.results import INSPECTION_SUFFIX, Failure
     from nii.infer.runtime import ProviderSettings
@@ -115,7 +120,8 @@ def inspect(  # noqa: PLR0913 - each is a flag
     key = read_key(sign) if sign else None
     detector = Detector.open(_bundle(bundle), settings, _rules(trust, allow_unsigned))
     context = Context(declared_empty, read_site(site) if site else None)
-    results = inspect_files(groups, detector, out, tdr=REPORT in wanted, context=context)
+    watched = Watched(detector, guarantee_state or out)
+    results = inspect_files(groups, watched, out, tdr=REPORT in wanted, context=context)
     entries, failures, interrupted = [], [], False
     with _progress("inspecting", quiet=quiet) as advance:
         try:
@@ -333,6 +339,7 @@ def worker(  # noqa: PLR0913 - each is a flag
         allow_unsigned: run a bundle that nobody known has signed.
     """
     from nii.infer.detect import Detector
+    from nii.infer.promise import Watched
     from nii.infer.runtime import ProviderSettings
     from nii.worker import WorkerSettings, run, run_once
 
@@ -344,7 +351,8 @@ def worker(  # noqa: PLR0913 - each is a flag
         finished_by="rename" if renamed else "two looks",
     )
     providers = ProviderSettings(require_gpu=require_gpu)
-    detector = Detector.open(_bundle(bundle), providers, _rules(trust, allow_unsigned))
+    opened = Detector.open(_bundle(bundle), providers, _rules(trust, allow_unsigned))
+    detector = Watched(opened, store)
     if once:
         summary = run_once(settings, detector)
     else:
@@ -383,6 +391,9 @@ COMMANDS = (
     train,
     export,
     evaluate,
+    calibrate,
+    adapt,
+    guarantee,
     bundle,
     verify,
     doctor,

@@ -137,6 +137,7 @@ def watch(  # noqa: D417, PLR0913 - settings are described by their fields; each
         quiet: report troubles only.
     """
     from nii.infer.detect import Detector
+    from nii.infer.promise import Watched
     from nii.infer.runtime import ProviderSettings
     from nii.watch import run as watching
 
@@ -149,7 +150,11 @@ def watch(  # noqa: D417, PLR0913 - settings are described by their fields; each
     rules = rules_of(trust, allow_unsigned)
     work = watching.run_once if once else watching.run
     with stop_signals() as stop:
-        summary = work(settings, lambda: Detector.open(model, provider, rules), stop)
+        summary = work(
+            settings,
+            lambda: Watched(Detector.open(model, provider, rules), settings.state_folder),
+            stop,
+        )
     say(str(summary), quiet=quiet)
     return int(bool(once and (summary.quarantined or summary.retried or summary.waiting)))
 

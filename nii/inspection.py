@@ -263,6 +263,23 @@ class ProviderFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class GuaranteeFacts:
+    """State what the model's guarantee is worth for this result.
+
+    Attributes:
+        state: ``holds``: the scores so far are like those of the calibration; ``suspended``: they
+            are not, or nobody can tell; ``none``: nothing is promised for such scans.
+        reason: why, in one sentence.
+        scores: highest threat score in each container, from left to right, 0 where there is none,
+            thresholds aside: what drift is judged by.
+    """
+
+    state: Literal["holds", "suspended", "none"]
+    reason: str
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Inspection:
     """Hold everything that is reported about one scan.
 
@@ -280,6 +297,7 @@ class Inspection:
         anomaly: how striking the scan is; None where the model has no map of anomalies.
         declarations: what the scan says about containers that were declared empty.
         attention: how unusual each container is at its site, most unusual first.
+        guarantee: what the model's guarantee is worth here; None in results of before it was said.
         schema_version: version of the JSON form.
     """
 
@@ -296,6 +314,7 @@ class Inspection:
     anomaly: Anomaly | None = None
     declarations: tuple[Declaration, ...] = ()
     attention: tuple[Attention, ...] = ()
+    guarantee: GuaranteeFacts | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:

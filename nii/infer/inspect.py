@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
 
@@ -18,6 +18,7 @@ from nii.infer.anomaly import Found, Map, anomaly_of
 from nii.infer.context import NOTHING, Context, attention, contradictions, declarations
 from nii.infer.load import load_of
 from nii.inspection import (
+    GuaranteeFacts,
     Inspection,
     Level,
     ModelFacts,
@@ -70,6 +71,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@runtime_checkable
+class Settles(Protocol):
+    """What a detector offers that follows drift; see :mod:`nii.infer.promise`."""
+
+    def settle(self, facts: GuaranteeFacts) -> GuaranteeFacts:
+        """Return what the guarantee is worth once the scores of one more scan are known."""
+
+
 def inspect(
     scan: AnyScan,
     detector: Finds,
@@ -113,6 +122,9 @@ def inspect_with_map(
     layout = position.layout_of(structures, scan.plane())
     regions = regions_of(found, detector.card, layout, scan.pixel_pitch_mm)
     condition = health.health_of(scan)
+    guarantee = guarantee_of(found, structures, detector.card, scan.scanner)
+    if isinstance(detector, Settles):
+        guarantee = detector.settle(guarantee)
     stride = detector.card.decode.threat_stride
     odd = None if seen.anomaly is None else anomaly_of(seen.anomaly, structures, stride)
     declared = declarations(structures, context)
@@ -128,8 +140,10 @@ def inspect_with_map(
             *contradictions(declared),
             *warnings_of(scan, structures, detector.card),
             *health.warnings_of(condition),
+            *((guarantee.reason,) if guarantee.state == "suspended" else ()),
         ),
         health=condition,
+        guarantee=guarantee,
         anomaly=odd,
         declarations=declared,
         attention=attention(scan, structures, context),
@@ -139,6 +153,40 @@ def inspect_with_map(
         },
     )
     return inspection, seen.anomaly
+
+
+def guarantee_of(
+    found: Detections, structures: Sequence[Structure], card: Card, scanner: str | None
+) -> GuaranteeFacts:
+    """Return what the card promises for a scan, drift aside."""
+    boxes = [part.box_xyxy for part in structures if part.kind == "container"]
+    scores = container_scores(found, boxes)
+    promised = card.guarantee
+    if promised is None:
+        return GuaranteeFacts("none", "This model was not calibrated for a scanner.", scores)
+    if not promised.holds:
+        text = "The calibration of this model proved nothing that could be promised."
+        return GuaranteeFacts("none", text, scores)
+    if scanner and promised.scanner != scanner:
+        text = f"The guarantee is for {promised.scanner}; this scan is from {scanner}."
+        return GuaranteeFacts("none", text, scores)
+    text = "The guarantee of the model's card holds, as far as one scan can tell."
+    return GuaranteeFacts("holds", text, scores)
+
+
+def container_scores(
+    found: Detections, containers_xyxy: Sequence[tuple[float, float, float, float]]
+) -> tuple[float, ...]:
+    """Return the highest threat score in each container, 0 where there is none."""
+    threats = [row.class_id for row in taxonomy.in_group("threat")]
+    middle = (found.boxes_xyxy[:, :2] + found.boxes_xyxy[:, 2:]) / 2
+    kept = np.isin(found.class_ids, threats)
+    tops = []
+    for x0, y0, x1, y1 in containers_xyxy:
+        low, high = np.asarray([x0, y0]), np.asarray([x1, y1])
+        inside = kept & ((middle >= low) & (middle < high)).all(axis=1)
+        tops.append(round(float(found.scores[inside].max(initial=0.0)), 4))
+    return tuple(tops)
 
 
 def structures_of(found: Detections, card: Card, scan: AnyScan) -> tuple[Structure, ...]:

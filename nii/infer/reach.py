@@ -253,14 +253,14 @@ def _read(data: bytes) -> Message:
 def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
     place = 0
     while place < len(data):
-        tag, place = _varint(data, place)
+        tag, place = varint(data, place)
         number, wire = tag >> 3, tag & 7
         if wire == _VARINT:
-            value, place = _varint(data, place)
+            value, place = varint(data, place)
             yield number, value
             continue
         if wire == _DELIMITED:
-            size, place = _varint(data, place)
+            size, place = varint(data, place)
         elif wire in {_EIGHT_BYTES, _FOUR_BYTES}:
             size = 8 if wire == _EIGHT_BYTES else 4
         else:
@@ -273,7 +273,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
         place += size
 
 
-def _varint(data: bytes, place: int) -> tuple[int, int]:
+def varint(data: bytes, place: int) -> tuple[int, int]:
+    """Return the number that is written at a place, and the place after it."""
     value = shift = 0
     while True:
         byte = data[place]
@@ -291,7 +292,7 @@ def _integers(item: bytes | int) -> tuple[int, ...]:
     found: list[int] = []
     place = 0
     while place < len(item):
-        value, place = _varint(item, place)
+        value, place = varint(item, place)
         found += _integers(value)
     return tuple(found)
 

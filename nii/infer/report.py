@@ -231,6 +231,7 @@ def _details(entry: Entry) -> str:
     right = [
         ("inspected", inspection.inspected_at),
         ("model", _model(inspection.model)),
+        *_guarantee(inspection),
         ("ran on", _provider(inspection.provider)),
         ("milliseconds", times),
     ]
@@ -271,6 +272,11 @@ def _parts(inspection: Inspection) -> list[tuple[str, str]]:
         for part in inspection.structures
     )
     return [("found", "; ".join(parts) or "no container and no vehicle")]
+
+
+def _guarantee(inspection: Inspection) -> list[tuple[str, str]]:
+    facts = inspection.guarantee
+    return [("guarantee", f"{facts.state}. {facts.reason}")] if facts else []
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> str:

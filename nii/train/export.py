@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import nii
-from nii.bundle import CARD_KEY, Bundle, Card, Thresholds, write_bundle
+from nii.bundle import Bundle, Card, Thresholds, metadata_of, write_bundle
 from nii.config import from_dict
 from nii.errors import BundleError
 from nii.infer import selftest
@@ -26,7 +25,7 @@ from nii.infer.selftest import outputs_of
 from nii.preprocess import CHANNELS, ModelInput, preprocess
 from nii.provenance import Provenance
 from nii.scan import Scan
-from nii.train import checkpoint
+from nii.train import checkpoint, weights
 from nii.train.card import draft_card
 from nii.train.checkpoint import BEST, LAST, Meta
 from nii.train.config import TrainConfig
@@ -89,7 +88,9 @@ def export(
     model = to_onnx(network, card)
     seen = [preprocess(scan, card.preprocess) for scan in parity_scans(meta.config, scans)]
     parity = prove(network, model, seen, card)
-    return write_bundle(bundle, card, model, parity.to_json(), self_test_of(model, card))
+    kept = weights.to_bytes(network.state_dict(), meta.config)
+    test = self_test_of(model, card)
+    return write_bundle(bundle, card, model, parity.to_json(), test, kept)
 
 
 def trained(run: Path) -> tuple[nn.Module, Meta]:
@@ -166,19 +167,6 @@ def to_onnx(network: nn.Module, card: Card) -> bytes:
     onnx.helper.set_model_props(model, metadata_of(card))
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
-
-
-def metadata_of(card: Card) -> dict[str, str]:
-    """Return what travels inside the ONNX file: the card, and its main parts under plain keys."""
-    data = card.to_json()
-    parts = {
-        CARD_KEY: data | {"model_sha256": ""},
-        "nii.classes": {"threats": data["threats"], "structures": data["structures"]},
-        "nii.preprocess": data["preprocess"],
-        "nii.thresholds": data["thresholds"],
-        "nii.provenance": data["provenance"],
-    }
-    return {key: json.dumps(part, sort_keys=True) for key, part in parts.items()}
 
 
 def prove(network: nn.Module, model: bytes, seen: list[ModelInput], card: Card) -> Parity:

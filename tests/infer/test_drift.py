@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nii.errors import ConfigError
-from nii.evaluate import drift
-from nii.evaluate.drift import DriftState
+from nii.infer import drift
+from nii.infer.drift import DriftState
 
 
 def calm(seed: int = 0, count: int = 200) -> DriftState:

@@ -1,0 +1,349 @@
+"""A model adapted to a site: fine-tuned on threats projected into the site's own benign scans.
+
+The site's scans are taken for benign, but not believed: those in which the model is surest of a
+threat are held back and named for a person, so that a threat among them is not taught as harmless.
+Simulated scans are replayed beside them. The adapted model replaces nothing unless it is better on
+local scans that were kept apart, and not worse than a stated tolerance on simulated ones.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from nii import formats, taxonomy
+from nii.annotations.coco import CocoImage, CocoSet, read_coco, write_coco
+from nii.bundle import Bundle
+from nii.detections import Detections
+from nii.errors import ConfigError, NiiError
+from nii.evaluate.compare import Difference, metric_differences
+from nii.evaluate.match import JudgedScan, Truth, judge
+from nii.evaluate.metrics import Evidence
+from nii.evaluate.site import Answers, Known, answers, judged_site, seen_containers
+from nii.infer.detect import Detector
+from nii.infer.inspect import container_scores
+from nii.simulate.dataset import DatasetConfig, write_dataset
+from nii.simulate.projection import ProjectionConfig, makeable
+from nii.simulate.source import SimulateConfig, simulate
+from nii.train import weights
+from nii.train.config import TrainConfig
+from nii.train.export import export
+from nii.train.loop import train
+
+FIGURE = "inside_p_d_at_5_percent_of_containers"
+"""What decides: P_d of threats in containers when one benign container in twenty alarms."""
+ROUGH_FIGURE = "inside_p_d_at_10_percent_of_containers"
+"""Taken where too few benign containers define `FIGURE`."""
+_REPEATS = 400
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptConfig:
+    """Say how a model is adapted."""
+
+    minutes: float = 10.0
+    """Longest time of the fine-tuning."""
+    max_steps: int | None = None
+    """Most steps of the optimiser."""
+    held_share: float = 0.25
+    """Share of the local scans kept apart to measure on."""
+    suspect_share: float = 0.05
+    """Share of the local scans, those of the highest scores, held back for a person; at least one.
+    Assumption: far more contraband than any stream of traffic has."""
+    pair_share: float = 0.8
+    """Share of the scans whose crops come in pairs without and with a threat."""
+    local_share: float = 0.6
+    """Share of the scans learnt from that are local; the rest replay simulation."""
+    learning_rate_share: float = 0.4
+    """Highest learning rate over that of the first training: assumption."""
+    replay_scans: int = 60
+    """Simulated scans kept apart to measure on."""
+    tolerance: float = 0.02
+    """Largest loss of P_d on simulated scans."""
+    seed: int = 0
+    """Chooses scans, threats and their places."""
+
+    def __post_init__(self) -> None:
+        """Check the shares.
+
+        Raises:
+            ValueError: a number lies outside its limits.
+        """
+        shares = (self.held_share, self.suspect_share, self.pair_share, self.local_share)
+        if not all(0 < share < 1 for share in shares) or self.minutes <= 0:
+            msg = f"shares {shares} do not lie between 0 and 1, or no time"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Hold a site's scans by what becomes of them.
+
+    Attributes:
+        teaching: files and containers of scans to learn from.
+        held: of scans to measure on.
+        suspects: files and highest score of scans that a person should look at first.
+        unusable: scans without a container, in several files, or that cannot be read.
+    """
+
+    teaching: tuple[tuple[tuple[Path, ...], tuple[Box, ...]], ...]
+    held: tuple[tuple[tuple[Path, ...], tuple[Box, ...]], ...]
+    suspects: tuple[tuple[Path, float], ...]
+    unusable: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Hold what an adaptation came to.
+
+    Attributes:
+        bundle: the adapted bundle, not calibrated yet.
+        local: paired difference on local scans kept apart, adapted minus base.
+        elsewhere: the same on simulated scans.
+        refused: why it should replace nothing; None where it may.
+    """
+
+    bundle: Bundle
+    local: Difference | None
+    elsewhere: Difference | None
+    refused: str | None
+
+
+def sort_out(
+    groups: Sequence[tuple[Path, ...]],
+    scored: Mapping[tuple[Path, ...], tuple[float, tuple[Box, ...]]],
+    config: AdaptConfig,
+) -> Sorted:
+    """Decide which local scans teach, which measure, and which a person should look at first.
+
+    Args:
+        groups: the files of each scan.
+        scored: highest threat score and containers of each scan as the base model sees it; scans
+            that are missing are unusable.
+        config: the shares.
+    """
+    usable = [f for f in groups if len(f) == 1 and f in scored and scored[f][1]]
+    order = sorted(usable, key=lambda files: (-scored[files][0], files))
+    count = min(len(order), max(1, math.ceil(config.suspect_share * len(order))))
+    suspects, trusted = order[:count], sorted(order[count:])
+    drawn = np.random.default_rng([config.seed, 1]).permutation(len(trusted))
+    cut = math.ceil(config.held_share * len(trusted))
+    held = [trusted[row] for row in sorted(drawn[:cut])]
+    teaching = [trusted[row] for row in sorted(drawn[cut:])]
+    return Sorted(
+        tuple((files, scored[files][1]) for files in teaching),
+        tuple((files, scored[files][1]) for files in held),
+        tuple((files[0], scored[files][0]) for files in suspects),
+        tuple(files[0] for files in groups if files not in usable),
+    )
+
+
+def look_at(
+    groups: Sequence[tuple[Path, ...]],
+    detector: Detector,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[tuple[Path, ...], tuple[float, tuple[Box, ...]]]:
+    """Return highest threat score and containers of every scan that can be read."""
+    found = {}
+    for done, files in enumerate(groups, 1):
+        try:
+            scan = formats.read(files[0] if len(files) == 1 else list(files))
+            seen = detector.detect(scan)[0]
+        except NiiError:
+            continue
+        boxes = seen_containers(seen, detector)
+        found[files] = max(container_scores(seen, boxes), default=0.0), boxes
+        if on_progress is not None:
+            on_progress(done, len(groups))
+    return found
+
+
+def adapt(
+    source: Bundle,
+    local: Sorted,
+    work: Path,
+    config: AdaptConfig,
+    on_progress: Callable[[float], None] | None = None,
+) -> Outcome:
+    """Fine-tune a model on a site's scans and compare it with what it came from.
+
+    Args:
+        source: the base model, with weights.
+        local: the site's scans.
+        work: folder for the run, the adapted bundle and the answers.
+        config: how.
+        on_progress: is told the share of the training that is done.
+
+    Raises:
+        BundleError: the bundle has no weights, or the export differs from the trained network.
+        ConfigError: there are too few scans, or the folder holds another run.
+    """
+    if len(local.teaching) < 2 or len(local.held) < 1:  # noqa: PLR2004
+        raise ConfigError(
+            "local scans",
+            found=f"{len(local.teaching)} to learn from, {len(local.held)} to measure on",
+            expected="two and one at least; some dozens to be of use",
+            remedy="Give more benign scans.",
+        )
+    settings = run_of(source, local, work, config)
+    resume = (settings.folder / "last.pt").is_file()
+    train(
+        settings,
+        resume=resume,
+        on_progress=lambda state: on_progress(state.share) if on_progress else None,
+    )
+    made = export(
+        settings.folder,
+        work / "adapted" / source.card.name,
+        name=source.card.name,
+        version=f"{source.card.version}.1",
+    )
+    base, new = Detector.open(source.folder), Detector.open(made.folder)
+    at_home = local_difference(base, new, local, work, config)
+    elsewhere = replay_difference(base, new, settings.validation.simulate, config)
+    return Outcome(made, at_home, elsewhere, verdict_of(at_home, elsewhere, config.tolerance))
+
+
+def run_of(source: Bundle, local: Sorted, work: Path, config: AdaptConfig) -> TrainConfig:
+    """Return the settings of the fine-tuning: pairs in local scans and in replayed simulation."""
+    work.mkdir(parents=True, exist_ok=True)
+    base, initial = weights.start(source, work)
+    images = [*_teaching(source, local, work / "teaching"), *_replay(base, local, work, config)]
+    listed = work / "annotations.json"
+    write_coco(CocoSet(tuple(images)), listed, work)
+    data = replace(
+        base.train,
+        source="coco",
+        annotations=listed,
+        images=work,
+        count=0,
+        seed=config.seed,
+        pair_share=config.pair_share,
+    )
+    rate = base.optimiser.learning_rate * config.learning_rate_share
+    return replace(
+        base,
+        train=data,
+        optimiser=replace(base.optimiser, learning_rate=rate),
+        epochs=None,
+        max_minutes=config.minutes,
+        max_steps=config.max_steps,
+        validation_scans=4,
+        initial=initial,
+        out=work / "run",
+    )
+
+
+def verdict_of(
+    local: Difference | None, elsewhere: Difference | None, tolerance: float
+) -> str | None:
+    """Return why an adapted model should replace nothing; None where it may."""
+    if local is None or elsewhere is None:
+        return "too few held-out containers to compare the two models: give more scans"
+    if local.verdict != "better":
+        return (
+            f"not shown to be better on local scans: {local.label} {local.second:.3f} before, "
+            f"{local.first:.3f} after{_within(local)}"
+        )
+    if elsewhere.difference < -tolerance:
+        return (
+            f"worse elsewhere: {elsewhere.label} {elsewhere.second:.3f} before, "
+            f"{elsewhere.first:.3f} after on simulated scans; {tolerance:g} may be lost"
+        )
+    return None
+
+
+def in_words(outcome: Outcome) -> list[str]:
+    """Return before and after on both kinds of scans, and the verdict."""
+    lines = []
+    for place, row in (("local scans", outcome.local), ("simulation", outcome.elsewhere)):
+        if row is not None:
+            lines.append(
+                f"{place}: {row.label}: {row.second:.3f} before, {row.first:.3f} after, difference "
+                f"{row.difference:+.3f}{_within(row)}: {row.verdict}"
+            )
+    lines.append(f"refused: {outcome.refused}" if outcome.refused else "accepted")
+    return lines
+
+
+def local_difference(
+    base: Detector, new: Detector, local: Sorted, work: Path, config: AdaptConfig
+) -> Difference | None:
+    """Compare two models on held-out local scans with the same threats projected in."""
+    wanted = ProjectionConfig(classes=makeable(base.card.threats), seed=config.seed + 1)
+    groups = [files for files, _ in local.held]
+    known = Known({files[0]: boxes for files, boxes in local.held})
+    sides: list[Answers] = [
+        answers(groups, model, wanted, work / "answers" / model.model.sha256[:12], known)
+        for model in (new, base)
+    ]
+    return _difference([judged_site(side) for side in sides], (new, base), config.seed)
+
+
+def replay_difference(
+    base: Detector, new: Detector, simulated: SimulateConfig, config: AdaptConfig
+) -> Difference | None:
+    """Compare two models on simulated scans that neither has seen."""
+    seed = 900_000 + config.seed
+    sides: tuple[list[JudgedScan], list[JudgedScan]] = ([], [])
+    every = tuple(row.class_id for row in taxonomy.classes())
+    for index in range(config.replay_scans):
+        made = simulate(seed, index, simulated)
+        truth = Truth(made.truth, made.behind_g_per_cm2, made.load_states)
+        for side, model in zip(sides, (new, base), strict=True):
+            side.append(judge(f"{index:06}", model.detect(made.scan)[0], truth, every))
+    return _difference(list(sides), (new, base), config.seed)
+
+
+def _difference(
+    sides: Sequence[Sequence[JudgedScan]], models: tuple[Detector, Detector], seed: int
+) -> Difference | None:
+    every = tuple(row.class_id for row in taxonomy.classes())
+    first, second = (
+        Evidence.of(scans, every, model.card.thresholds)
+        for scans, model in zip(sides, models, strict=True)
+    )
+    rows = metric_differences(first, second, seed, _REPEATS)
+    return rows.get(FIGURE) or rows.get(ROUGH_FIGURE)
+
+
+def _within(row: Difference) -> str:
+    if row.interval is None:
+        return ""
+    return f" (95 % interval of the difference {row.interval.low:+.3f} to {row.interval.high:+.3f})"
+
+
+def _teaching(source: Bundle, local: Sorted, folder: Path) -> list[CocoImage]:
+    """Copy the scans that teach into a folder, with what the base model sees of their structure."""
+    folder.mkdir(parents=True, exist_ok=True)
+    base, images = Detector.open(source.folder), []
+    kinds = [row.class_id for row in taxonomy.in_group("structure")]
+    for number, (files, _) in enumerate(local.teaching):
+        copy = folder / f"{number:06}{files[0].suffix}"
+        if not copy.is_file():
+            shutil.copyfile(files[0], copy)
+        scan = formats.read(copy)
+        found = base.detect(scan)[0]
+        sure = np.isin(found.class_ids, kinds) & (found.scores >= base.card.thresholds.structure)
+        seen = found.select(sure)
+        count = len(seen)
+        truth = Detections(seen.boxes_xyxy, np.ones(count, np.float32), seen.class_ids)
+        nothing = np.full(count, np.nan, np.float32)
+        images.append(CocoImage(copy, scan.height, scan.width, truth, (None,) * count, nothing))
+    return images
+
+
+def _replay(
+    base: TrainConfig, local: Sorted, work: Path, config: AdaptConfig
+) -> tuple[CocoImage, ...]:
+    """Simulate as many scans as the share of the local ones leaves."""
+    count = math.ceil(len(local.teaching) * (1 - config.local_share) / config.local_share)
+    folder, simulated = work / "replay", base.train.simulate
+    wanted = DatasetConfig(simulated, seed=base.train.seed + config.seed, count=count)
+    return read_coco(write_dataset(folder, wanted, workers=0), folder).images
