@@ -15,7 +15,7 @@ from nii.errors import NiiError
 from nii.review import auth, passwords, terms
 from nii.review.auth import Person
 from nii.review.desk import Desk
-from nii.review.identity import cookie_name, digest
+from nii.review.identity import cookie_name
 from nii.review.language import CODES, Tongue
 from nii.review.limits import Limiter, Rate
 from nii.review.rendering import LANGUAGE_COOKIE, show, tongue_of
@@ -73,7 +73,7 @@ async def log_in(request: Request) -> Response:
         problem = speak.say("Too many tries. Wait a minute, then try again.")
         return await run_in_threadpool(_login, request, back, login, problem, 429)
     token = await run_in_threadpool(
-        auth.log_in, desk.store, desk.settings.sessions, (login, password), desk.clock()
+        auth.log_in, desk.store, desk.settings.sessions, (login, password), desk.clock(), address
     )
     if token is None:
         problem = speak.say(
@@ -132,6 +132,7 @@ async def change_password(request: Request) -> Response:
                 person,
                 (old, new),
                 desk.clock(),
+                request.client.host if request.client else "",
             )
         except NiiError as error:
             problem = _words(error, speak)

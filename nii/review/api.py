@@ -237,8 +237,8 @@ OPERATIONS = (
     Operation(
         "pushScan", "POST", "/scans", Right.PUSH,
         "Store a scan, with its inspection if there is one.",
-        upload.push, ref("Pushed"), 201, query=upload.QUERY,
-        media=(upload.MEDIA, "application/json"),
+        upload.push, ref("Pushed"), 201,
+        body=upload.FORM, media=(upload.MEDIA, "application/json"),
     ),
     Operation(
         "getScan", "GET", "/scans/{sha256}", Right.READ,

@@ -6,7 +6,6 @@ listed here; everything else is closed to strangers.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -35,11 +34,6 @@ def cookie_name(scheme: str) -> str:
     return "__Host-nii" if scheme == "https" else "nii-session"
 
 
-def digest(token: str) -> str:
-    """Return what the database holds of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Find out who asks, and turn strangers away."""
@@ -64,14 +58,14 @@ class Identity:
         now = self.desk.clock()
         token = guard.bearer(request.headers)
         if token is not None:
-            return auth.person_of_token(self.desk.store, digest(token), now)
+            return auth.person_of_token(self.desk.store, token, now)
         if "authorization" in request.headers:
             return None
         cookie = request.cookies.get(cookie_name(request.url.scheme))
         if not cookie:
             return None
         return auth.person_of_session(
-            self.desk.store, self.desk.settings.sessions, digest(cookie), now
+            self.desk.store, self.desk.settings.sessions, cookie, now
         )
 
     def _too_fast(self, request: Request, person: Person | None) -> Response | None:

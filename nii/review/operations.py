@@ -148,7 +148,7 @@ def _parameter(text: str, given: Schema, name: str, status: int) -> object:
 
 
 async def _body(operation: Operation, request: Request) -> Mapping[str, Any]:
-    if operation.body is None:
+    if operation.body is None or operation.media[0] != "application/json":
         return {}
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":

@@ -19,8 +19,8 @@ from nii.review.accounts import fields_of, person_of, text_of
 from nii.review.auth import Person, Right
 from nii.review.desk import Desk, number
 from nii.review.rendering import show, tongue_of
-from nii.store import sites, users
-from nii.store.users import User
+from nii.store import sites, tokens, users
+from nii.store.users import Profile, Role, User
 
 _LONGEST_DAYS = 730
 
@@ -50,19 +50,12 @@ def _add(request: Request, person: Person, form: FormData) -> Response:
     desk: Desk = request.app.state.desk
     speak = tongue_of(request)
     try:
-        made, password = auth.add_user(
-            desk.store,
-            person,
-            auth.Wanted(
-                login=text_of(form, "login"),
-                name=text_of(form, "name"),
-                role=text_of(form, "role"),
-                sites=_sites(desk, form),
-                group=text_of(form, "group") or None,
-                language=person.language,
-            ),
-            desk.clock(),
-        )
+        profile = _profile(desk, form, person.language)
+        login, now = text_of(form, "login"), desk.clock()
+        if text_of(form, "organisation"):
+            auth.add_organisation_user(desk.store, login, profile, person.actor, now)
+            return RedirectResponse("/accounts", 303)
+        made, password = auth.add_user(desk.store, login, profile, person.actor, now)
     except NiiError as error:
         return _page(request, problem=_words(error), fields=form, status=422)
     about = speak.say("One-time password of %(login)s:", login=made.login)
@@ -87,21 +80,14 @@ def _change(request: Request, person: Person, form: FormData) -> Response:
     user, act, speak = _user(request), text_of(form, "act"), tongue_of(request)
     try:
         if act in ("reset", "enable"):
-            password = auth.reset(desk.store, person, user, desk.clock())
+            password = auth.reset(desk.store, user, person.actor, desk.clock())
             about = speak.say("One-time password of %(login)s:", login=user.login)
             return _page(request, secret=Secret(about, password))
         if act == "disable":
-            auth.disable(desk.store, person, user, desk.clock())
+            users.disable(desk.store, user.id, person.actor, desk.clock())
         elif act == "edit":
-            wanted = auth.Wanted(
-                login=user.login,
-                name=text_of(form, "name"),
-                role=text_of(form, "role"),
-                sites=_sites(desk, form),
-                group=text_of(form, "group") or None,
-                language=user.language,
-            )
-            auth.edit(desk.store, person, user, wanted, desk.clock())
+            profile = _profile(desk, form, user.profile.language)
+            users.change(desk.store, user.id, profile, person.actor, desk.clock())
         else:
             raise HTTPException(422)
     except NiiError as error:
@@ -113,12 +99,12 @@ def _change(request: Request, person: Person, form: FormData) -> Response:
 
 async def add_token(request: Request) -> Response:
     """POST /tokens: make a token for a program, shown once."""
-    person = _administrator(request)
+    _administrator(request)
     form = await fields_of(request)
-    return await run_in_threadpool(_add_token, request, person, form)
+    return await run_in_threadpool(_add_token, request, form)
 
 
-def _add_token(request: Request, person: Person, form: FormData) -> Response:
+def _add_token(request: Request, form: FormData) -> Response:
     desk: Desk = request.app.state.desk
     speak = tongue_of(request)
     days = text_of(form, "days")
@@ -130,9 +116,9 @@ def _add_token(request: Request, person: Person, form: FormData) -> Response:
         problem = speak.say("A token needs a name, an account, what it may do, and 1 to 730 days.")
         return _page(request, problem=problem, status=422)
     now = desk.clock()
-    wanted = auth.WantedToken(name, frozenset(map(Right, scopes)), now + timedelta(days=length))
     try:
-        token = auth.add_token(desk.store, person, user, wanted, now)
+        ends_at = now + timedelta(days=length)
+        token = auth.add_token(desk.store, user, name, {Right(each) for each in scopes}, ends_at, now)
     except NiiError as error:
         return _page(request, problem=_words(error), status=422)
     return _page(request, secret=Secret(speak.say("Token of %(name)s:", name=name), token))
@@ -142,7 +128,7 @@ def revoke_token(request: Request) -> Response:
     """POST /tokens/{id}: a token is good for nothing from now on."""
     desk: Desk = request.app.state.desk
     person = _administrator(request)
-    auth.revoke_token(desk.store, person, number(request.path_params["id"]), desk.clock())
+    tokens.revoke(desk.store, number(request.path_params["id"]), person.actor, desk.clock())
     return RedirectResponse("/accounts", 303)
 
 
@@ -161,6 +147,20 @@ def _user(request: Request) -> User:
     return user
 
 
+def _profile(desk: Desk, form: FormData, language: str) -> Profile:
+    """Return what a form says of a user.
+
+    Raises:
+        NiiError: a text does not hold.
+        HTTPException: 422 where the role is none.
+    """
+    role = text_of(form, "role")
+    if role not in list(Role):
+        raise HTTPException(422)
+    chosen = _sites(desk, form) or None
+    return Profile(text_of(form, "name"), Role(role), language, text_of(form, "group"), chosen)
+
+
 def _sites(desk: Desk, form: FormData) -> tuple[int, ...]:
     known = {site.id for site in sites.listing(desk.store)}
     chosen = {number(text) for text in form.getlist("site") if isinstance(text, str)}
@@ -174,9 +174,9 @@ def _words(error: NiiError) -> str:
 def _state(user: User, now: datetime) -> str:
     if user.disabled_at is not None:
         return "disabled"
-    if user.locked_until is not None and user.locked_until > now:
+    if user.locked(now):
         return "locked"
-    return "new" if user.must_change else "active"
+    return "new" if user.credentials.must_change else "active"
 
 
 def _page(
@@ -194,15 +194,15 @@ def _page(
         {
             "id": user.id,
             "login": user.login,
-            "name": user.name,
-            "role": user.role,
-            "sites": ", ".join(names.get(each, str(each)) for each in user.sites or ()),
-            "group": user.group_name,
+            "name": user.profile.name,
+            "role": user.profile.role.value,
+            "sites": ", ".join(names.get(each, str(each)) for each in user.profile.sites or ()),
+            "group": user.profile.group,
             "state": _state(user, now),
         }
         for user in people
     ]
-    tokens = [
+    held = [
         {
             "id": token.id,
             "name": token.name,
@@ -211,14 +211,14 @@ def _page(
             "ends_at": token.ends_at,
             "revoked": token.revoked_at is not None,
         }
-        for token in users.tokens(desk.store)
+        for token in tokens.listing(desk.store)
     ]
     return show(
         request,
         "accounts.html",
         status=status,
         people=shown,
-        tokens=tokens,
+        tokens=held,
         secret=secret,
         problem=problem,
         fields=fields or {},
@@ -226,6 +226,7 @@ def _page(
         states=terms.said(speak, terms.ACCOUNT_STATES),
         scopes=terms.said(speak, terms.SCOPES),
         sites=sites.listing(desk.store),
+        organisation=desk.settings.oidc_issuer and (desk.settings.oidc_name or "OpenID Connect"),
     )
 
 
@@ -238,11 +239,11 @@ def _edit(request: Request, user: User, problem: str | None, status: int = 200) 
         user={
             "id": user.id,
             "login": user.login,
-            "name": user.name,
-            "role": user.role,
-            "group": user.group_name,
+            "name": user.profile.name,
+            "role": user.profile.role.value,
+            "group": user.profile.group,
         },
-        chosen=user.sites or (),
+        chosen=user.profile.sites or (),
         problem=problem,
         roles=terms.said(tongue_of(request), terms.ROLES),
         sites=sites.listing(desk.store),
