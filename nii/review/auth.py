@@ -225,6 +225,18 @@ def person_of_token(store: Store, token: str, now: datetime) -> Person | None:
     return _person(user, rights, session=None, since=None)
 
 
+def still_there(store: Store, settings: SessionSettings, person: Person, now: datetime) -> bool:
+    """Tell whether a session goes on, without counting as a request; a program's always does."""
+    if person.session is None:
+        user = users.get(store, person.id)
+        return user is not None and user.disabled_at is None
+    found = sessions.find(store, person.session)
+    if found is None or found[1].disabled_at is not None:
+        return False
+    silence = now - found[0].seen_at
+    return now < found[0].ends_at and silence < timedelta(minutes=settings.idle_minutes)
+
+
 def rest(store: Store, person: Person, now: datetime) -> None:
     """Note that somebody takes a break: the time of viewing starts anew."""
     if person.session is not None:
@@ -268,7 +280,7 @@ def change_password(
         raise NiiError(
             "password", found="the old one", expected="a new one", remedy="Choose another."
         )
-    users.set_password(store, user.id, passwords.hashed(new), False, user.actor, now)  # noqa: FBT003
+    users.set_password(store, user.id, passwords.hashed(new), user.actor, now)
     return _start(store, settings, user, now, where)
 
 
@@ -334,7 +346,7 @@ def reset(store: Store, user: User, by: Actor, now: datetime) -> str:
     password = passwords.one_time()
     if user.disabled_at is not None:
         users.enable(store, user.id, by, now)
-    users.set_password(store, user.id, passwords.hashed(password), True, by, now)  # noqa: FBT003
+    users.set_password(store, user.id, passwords.hashed(password), by, now, must_change=True)
     return password
 
 

@@ -55,7 +55,7 @@ def test_every_position_is_known(rng: np.random.Generator) -> None:
             height,
             width,
         )
-        if layout.vehicle is None and layout.containers == ():
+        if not layout.containers or layout.vehicle is None:
             layout = replace(layout, front=None)
         x, y = float(rng.uniform(0, width - 20)), float(rng.uniform(0, height - 20))
         found = said(position.words((x, y, x + 15.0, y + 15.0), layout))
