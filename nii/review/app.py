@@ -64,9 +64,7 @@ def create_app(
         ],
         middleware=[
             Middleware(Guard, hosts=frozenset(settings.hosts)),
-            Middleware(
-                Identity, desk=desk, strangers=Limiter(STRANGERS), known=Limiter(KNOWN)
-            ),
+            Middleware(Identity, desk=desk, strangers=Limiter(STRANGERS), known=Limiter(KNOWN)),
         ],
         exception_handlers={
             HTTPException: on_http_error,
@@ -129,9 +127,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
         500: speak.say("Something went wrong here. It is in the log of the server."),
     }
     message = messages.get(status, HTTPStatus(status).phrase)
-    return show(
-        request, "error.html", status=status, message=message, advice=None, headers=headers
-    )
+    return show(request, "error.html", status=status, message=message, advice=None, headers=headers)
 
 
 async def on_refusal(request: Request, error: Exception) -> Response:

@@ -275,9 +275,7 @@ def outcome(given: Outcome) -> dict[str, Any]:
 
 def scan(kept: KeptScan, filed: tuple[int, ...]) -> dict[str, Any]:
     """Return a scan and the ids of its inspections."""
-    files = [
-        {"name": file.name, "sha256": file.sha256, "bytes": file.bytes} for file in kept.files
-    ]
+    files = [{"name": file.name, "sha256": file.sha256, "bytes": file.bytes} for file in kept.files]
     return {"sha256": kept.sha256, "files": files, "inspections": list(filed)}
 
 

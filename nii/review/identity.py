@@ -64,9 +64,7 @@ class Identity:
         cookie = request.cookies.get(cookie_name(request.url.scheme))
         if not cookie:
             return None
-        return auth.person_of_session(
-            self.desk.store, self.desk.settings.sessions, cookie, now
-        )
+        return auth.person_of_session(self.desk.store, self.desk.settings.sessions, cookie, now)
 
     def _too_fast(self, request: Request, person: Person | None) -> Response | None:
         if person is None:

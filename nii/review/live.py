@@ -50,9 +50,7 @@ class Happening:
 def happened(store: Store, after: int, limit: int = _MOST) -> tuple[Happening, ...]:
     """Return the events after a number, oldest first, with the site that each is about."""
     event, place = tables.events.c, tables.queue.c
-    joined = tables.events.outerjoin(
-        tables.queue, event.inspection_id == place.inspection_id
-    )
+    joined = tables.events.outerjoin(tables.queue, event.inspection_id == place.inspection_id)
     query = (
         sa.select(event.number, event.at, event.kind, event.inspection_id, place.site_id)
         .select_from(joined)

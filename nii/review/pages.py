@@ -105,9 +105,7 @@ def recheck(request: Request) -> Response:
 async def outcome(request: Request) -> Response:
     """POST /inspections/{id}/outcomes: add the result of the physical examination."""
     form = await fields_of(request)
-    fields = {
-        name: text_of(form, name) for name in ("found", "class_name", "quantity", "remark")
-    }
+    fields = {name: text_of(form, name) for name in ("found", "class_name", "quantity", "remark")}
     return await run_in_threadpool(_outcome, request, fields)
 
 

@@ -129,9 +129,7 @@ class Papers:
     def valid_marks(self) -> tuple[Mark, ...]:
         """Return the marks that nobody has withdrawn."""
         gone = {mark.withdraws for mark in self.marks if mark.withdraws is not None}
-        return tuple(
-            mark for mark in self.marks if mark.id not in gone and mark.withdraws is None
-        )
+        return tuple(mark for mark in self.marks if mark.id not in gone and mark.withdraws is None)
 
     @property
     def marked(self) -> dict[int, str]:
@@ -238,9 +236,7 @@ def passages(store: Store, person: Person, scan_sha256: str) -> tuple[Passage, .
     mine, other = tables.documents.alias("mine"), tables.documents.alias("other")
     inspected = tables.inspections.c
     query = (
-        sa.select(
-            inspected.id, inspected.scan_sha256, inspected.filed_at, _QUEUE.c.verdict
-        )
+        sa.select(inspected.id, inspected.scan_sha256, inspected.filed_at, _QUEUE.c.verdict)
         .select_from(mine)
         .join(other, (other.c.value == mine.c.value) & (other.c.kind == mine.c.kind))
         .join(tables.inspections, inspected.scan_sha256 == other.c.scan_sha256)

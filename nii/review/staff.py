@@ -118,7 +118,9 @@ def _add_token(request: Request, form: FormData) -> Response:
     now = desk.clock()
     try:
         ends_at = now + timedelta(days=length)
-        token = auth.add_token(desk.store, user, name, {Right(each) for each in scopes}, ends_at, now)
+        token = auth.add_token(
+            desk.store, user, name, {Right(each) for each in scopes}, ends_at, now
+        )
     except NiiError as error:
         return _page(request, problem=_words(error), status=422)
     return _page(request, secret=Secret(speak.say("Token of %(name)s:", name=name), token))

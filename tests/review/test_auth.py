@@ -83,7 +83,9 @@ def test_a_wrong_log_in(store: Store, account: Account, login: str, password: st
     assert kinds(store)[-1] == audit.LOGIN_FAILED
     with store.read() as connection:
         payloads = connection.execute(sa.select(tables.events.c.payload)).scalars()
-        assert not [text for text in payloads if password in text or "nobody" in text.split("by")[0]]
+        assert not [
+            text for text in payloads if password in text or "nobody" in text.split("by")[0]
+        ]
 
 
 def test_an_account_locks_and_opens_again(store: Store, account: Account) -> None:
