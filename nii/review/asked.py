@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from nii import taxonomy
 from nii.inspection import Level
 from nii.review import terms
+from nii.store.queue import Query, State, Why
 
 _LARGEST_ID = 2**31 - 1
 """Ids are 32-bit integers in PostgreSQL."""
@@ -59,6 +60,23 @@ class Asked:
         """Return the end of the last day, in UTC."""
         start = _start(self.to_day)
         return start + timedelta(days=1) if start else None
+
+    def query(self, sites: tuple[int, ...] | None) -> Query:
+        """Return what the store is asked for, within these sites."""
+        return Query(
+            sites=sites,
+            site_id=self.site,
+            scanner_id=self.scanner,
+            level=Level(self.level) if self.level else None,
+            class_name=self.class_name,
+            document=self.number,
+            since=self.since,
+            until=self.until,
+            state=None if self.state == "all" else State(self.state),
+            why=Why(self.why) if self.why else None,
+            limit=self.limit,
+            after=self.after,
+        )
 
     def as_parameters(self) -> dict[str, object]:
         """Return the filters as parameters of an address, without the place to go on from."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,25 +11,39 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from nii.errors import NiiError
-from nii.inspection import Inspection, Level
+from nii.inspection import Inspection
 from nii.review import asked as asking
-from nii.review import auth, records
+from nii.review import auth, records, terms
 from nii.review.asked import Asked, number
-from nii.review.auth import Person, Right, SessionSettings
+from nii.review.auth import Person, SessionSettings
 from nii.review.guard import LOOPBACK_HOSTS
 from nii.review.language import Tongue
 from nii.review.pictures import Pictures
 from nii.review.records import Case, Page, Papers, Row
-from nii.store import audit, decisions, inspections, marks, outcomes, queue, scans, users
+from nii.store import (
+    audit,
+    claims,
+    decisions,
+    inspections,
+    marks,
+    outcomes,
+    queue,
+    reasons,
+    scans,
+    settings,
+    users,
+)
+from nii.store.claims import Ask
 from nii.store.database import Store
 from nii.store.decisions import Decision, Opinion, Verdict
-from nii.store.marks import Mark
-from nii.store.outcomes import Outcome
+from nii.store.queue import QueueSettings, Why
 from nii.store.scans import KeptScan
+from nii.store.users import User
 
 __all__ = ["Asked", "Case", "Desk", "Page", "Papers", "ReviewSettings", "Row", "number"]
 PUSHED = "pushed"
 """Event: a program brought a scan."""
+_LONGEST_LOOK_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +58,6 @@ class ReviewSettings:
     """Folder for drawn pictures; None puts it beside the folder of original files."""
     break_minutes: int = 20
     """Viewing time after which a break is advised; 0 never advises one."""
-    claim_minutes: float = 10.0
-    """How long a scan is held for an officer who does nothing."""
     sessions: SessionSettings = SessionSettings()  # noqa: RUF009 - frozen
     """How long sessions last and when an account is locked."""
     oidc_issuer: str = ""
@@ -84,7 +96,17 @@ class Desk:
 
     def page(self, person: Person, wanted: Asked) -> Page:
         """Return a page of the queue as a person may see it."""
-        raise NotImplementedError
+        query = wanted.query(person.sites)
+        items = queue.page(self.store, query)
+        counts = queue.counts(self.store, query)
+        filtered = wanted.level is not None or wanted.class_name is not None
+        now, names = self.clock(), self.site_names()
+        rows = (records.row(item, person, names, now) for item in items)
+        return Page(
+            tuple(row for row in rows if not (filtered and row.level == "blind")),
+            {level.value: count for level, count in counts.items()},
+            items[-1].cursor if len(items) == query.limit else None,
+        )
 
     def case(self, person: Person, text: str) -> Case:
         """Return the inspection whose id stands in the address.
@@ -165,3 +187,129 @@ class Desk:
     def still_there(self, person: Person) -> bool:
         """Tell whether a listener may go on: the session still lives, the account is open."""
         return auth.still_there(self.store, self.settings.sessions, person, self.clock())
+
+    def reasons(self, speak: Tongue) -> list[tuple[str, str, str]]:
+        """Return code, words and verdict of each reason, in the order in which they are shown."""
+        return [
+            (code, speak.say(reasons.meaning(verdict, code)), verdict)
+            for verdict in terms.VERDICTS
+            for code in reasons.codes(verdict)
+        ]
+
+    def rules(self) -> QueueSettings:
+        """Return how the queue is run."""
+        return settings.get(self.store, queue.SETTINGS, QueueSettings)
+
+    # ── what is done ──────────────────────────────────────────────────────────────────────────
+
+    def next_scan(self, person: Person) -> int | None:
+        """Claim the scan that this person should look at next; None where nothing waits."""
+        item = claims.next_for(self.store, self._user(person), self.clock())
+        return None if item is None else item.inspection_id
+
+    def claim(self, person: Person, case: Case) -> datetime:
+        """Claim a scan, or keep it for longer; return until when.
+
+        Raises:
+            HeldError: another officer has claimed it.
+            NiiError: this person may not decide on it now.
+        """
+        item = claims.claim(self.store, case.filed.id, self._user(person), self.clock())
+        return item.claim.until if item.claim else self.clock()
+
+    def release(self, person: Person, case: Case) -> None:
+        """Give a claimed scan back undecided.
+
+        Raises:
+            HeldError: another officer has claimed it, and this one is no supervisor.
+        """
+        claims.release(self.store, case.filed.id, self._user(person), self.clock())
+
+    def recheck(self, person: Person, case: Case) -> None:
+        """Ask for another look by somebody else.
+
+        Raises:
+            NiiError: it is claimed by another.
+        """
+        ask = Ask(Why.SECOND)
+        claims.ask(self.store, case.filed.id, ask, self._user(person), self.clock())
+
+    def decide(self, person: Person, case: Case, fields: Mapping[str, Any]) -> Decision:
+        """Add the decision that a form or a JSON document describes.
+
+        Raises:
+            HeldError: another officer has claimed the scan.
+            NiiError: a field is missing or odd, or the store refuses it.
+        """
+        verdict, code = fields.get("verdict"), str(fields.get("reason_code") or "")
+        if verdict not in list(Verdict):
+            raise NiiError(
+                "decision",
+                found=f"the verdict {str(verdict)[:40]!r}",
+                expected=f"one of {', '.join(Verdict)}",
+                remedy="Choose one of the four.",
+            )
+        reason = str(fields.get("reason") or "")
+        if case.blind and verdict == Verdict.RELEASE and not (code or reason.strip()):
+            # Asked of every blind release, so that the question tells nothing about the model.
+            raise NiiError(
+                "decision",
+                found="a release without reason",
+                expected="a reason code, because the model's regions are not shown",
+                remedy="Say what you saw.",
+            )
+        seen = fields.get("seen")
+        opinion = Opinion(
+            verdict=Verdict(verdict),
+            officer=person.name,
+            reason=reason,
+            user_id=person.id,
+            reason_code=code,
+            seconds=fields.get("seconds"),
+            group=str(fields.get("group") or ""),
+            seen=int(seen) if isinstance(seen, int) else None,
+        )
+        return decisions.add(self.store, case.filed.id, opinion, self.clock())
+
+    def seconds_since(self, opened: str) -> float | None:
+        """Return the seconds since a time that a form brings back; None where it is none."""
+        try:
+            at = datetime.fromisoformat(opened[:40])
+        except ValueError:
+            return None
+        if at.tzinfo is None:
+            return None
+        seconds = (self.clock() - at).total_seconds()
+        return round(seconds, 3) if 0.0 <= seconds <= _LONGEST_LOOK_S else None
+
+    def viewed(self, person: Person, case: Case, items: list[dict[str, Any]]) -> None:
+        """Log what was shown and switched on."""
+        payload = {"items": items, "by": person.actor.to_json()}
+        audit.log(self.store, audit.Entry(audit.VIEWED, case.filed.id, payload), self.clock())
+
+    def opened(self, person: Person, case: Case) -> None:
+        """Log that somebody opened an inspection, and whether its regions were shown."""
+        facts = {"opened": True, "blind": case.blind, "by": person.actor.to_json()}
+        audit.log(self.store, audit.Entry(audit.VIEWED, case.filed.id, facts), self.clock())
+
+    def push(self, person: Person, paths: Sequence[Path], found: Inspection | None) -> dict[str, Any]:
+        """Store a scan that a program brought, with its inspection if there is one."""
+        kept, now = scans.keep(self.store, paths), self.clock()
+        if found is not None:
+            filed = inspections.add(self.store, kept, found, now)
+            return {"sha256": kept.sha256, "inspection_id": filed.id, "waiting": False}
+        payload = {"scan_sha256": kept.sha256, "by": person.actor.to_json()}
+        with self.store.write() as connection:
+            scans.register(connection, kept, now)
+            audit.append(connection, audit.Entry(PUSHED, None, payload), now)
+        return {"sha256": kept.sha256, "inspection_id": None, "waiting": True}
+
+    def set_language(self, person: Person, code: str) -> None:
+        """Keep the language of somebody's pages."""
+        users.set_language(self.store, person.id, code)
+
+    def _user(self, person: Person) -> User:
+        user = users.get(self.store, person.id)
+        if user is None:
+            raise HTTPException(403)
+        return user

@@ -12,7 +12,6 @@ from nii.review.desk import Case, Row
 from nii.review.live import Happening
 from nii.review.schema import Schema
 from nii.store.decisions import Decision
-from nii.store.inspections import Filed
 from nii.store.marks import Mark
 from nii.store.outcomes import Outcome
 from nii.store.scans import KeptScan

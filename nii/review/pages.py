@@ -72,13 +72,17 @@ def _decide(request: Request, fields: dict[str, str]) -> Response:
     then = fields.pop("then", "stay")
     opened = fields.pop("opened", "")
     seconds = desk.seconds_since(opened)
+    known = fields.pop("seen", "")
+    seen = int(known) if known.isascii() and known.isdigit() and len(known) < 10 else None
     try:
-        desk.decide(person, case, {**fields, "seconds": seconds})
+        made = desk.decide(person, case, {**fields, "seconds": seconds, "seen": seen})
     except NiiError as error:
         return _one(request, case, fields=fields, problem=_problem(tongue_of(request), error))
-    if then == "next" and not case.blind:  # after a blind decision the regions are looked at
+    # After a blind decision the regions are looked at, and so is what another decided meanwhile.
+    if then == "next" and not case.blind and not made.unseen:
         return _next(desk, person)
-    return RedirectResponse(f"/inspections/{case.filed.id}", 303)
+    notice = "?notice=unseen" if made.unseen else ""
+    return RedirectResponse(f"/inspections/{case.filed.id}{notice}", 303)
 
 
 def next_scan(request: Request) -> Response:
@@ -160,6 +164,7 @@ def _NOTICES(speak: Tongue) -> Mapping[str, str]:  # noqa: N802 - a table in a l
     return {
         "empty": speak.say("Nothing is left that waits for you."),
         "recheck": speak.say("Somebody else is asked to look again."),
+        "unseen": speak.say("Another officer decided while you looked. Both decisions are kept."),
     }
 
 
@@ -197,7 +202,7 @@ def _one(
         "user": person.id,
         "claims": person.may(Right.DECIDE) and case.open,
         "held": case.holder is not None and not case.mine,
-        "claim_seconds": int(60 * desk.settings.claim_minutes),
+        "claim_seconds": int(60 * desk.rules().claim_minutes),
         "logs": person.may(Right.READ),
         "decided": decided,
         "problem": bool(problem),
@@ -237,10 +242,11 @@ def _one(
         document_kinds=terms.said(speak, terms.DOCUMENTS),
         guarantee_names=terms.said(speak, terms.GUARANTEES),
         reasons=desk.reasons(speak),
-        reason_names={code: label for code, label, _ in desk.reasons(speak)},
+        reason_names={(verdict, code): label for code, label, verdict in desk.reasons(speak)},
+        notice=_NOTICES(speak).get(request.query_params.get("notice", "")),
         groups=desk.groups(),
         threat_classes=[row.name for row in taxonomy.in_group("threat")],
-        reason_needed=not case.blind and inspection.level is Level.SEARCH,
+        reason_needed=case.blind or inspection.level.rank >= desk.rules().reason_from.rank > 0,
         scanned=_moment(inspection.scan.acquired_at),
         inspected=_moment(inspection.inspected_at),
         fields=fields or {},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from nii.store.decisions import Decision
 from nii.store.inspections import Filed
 from nii.store.marks import Mark
 from nii.store.outcomes import Outcome
+from nii.store.queue import Item, State
 
 _QUEUE = tables.queue
 _MOST_PASSAGES = 10
@@ -79,7 +80,7 @@ class Row:
     classes: tuple[str, ...]
     site: str
     since: datetime
-    waited: Any
+    waited: timedelta
     why: str
     group: str | None
     verdict: str | None
@@ -281,6 +282,28 @@ def group_names(store: Store) -> tuple[str, ...]:
     query = sa.select(name).where(name.is_not(None), tables.users.c.disabled_at.is_(None))
     with store.read() as connection:
         return tuple(connection.execute(query.distinct().order_by(name)).scalars())
+
+
+def row(item: Item, person: Person, sites: dict[int, str], now: datetime) -> Row:
+    """Return a row of the queue as a person may see it."""
+    blind = item.blind and item.state is State.OPEN
+    claim = item.claimed(now)
+    papers = [value for kind, value in item.papers if kind in ("container", "wagon", "plate")]
+    return Row(
+        id=item.inspection_id,
+        level="blind" if blind else item.level.value,
+        title=", ".join(papers) or f"№ {item.inspection_id}",
+        scan=item.scan_sha256,
+        classes=() if blind else item.classes,
+        site=sites.get(item.site_id or 0, "") or item.scanner or "",
+        since=item.waiting_since,
+        waited=now - item.waiting_since,
+        why=item.why.value,
+        group=item.group,
+        verdict=item.verdict,
+        holder=claim.name if claim else None,
+        mine=claim is not None and claim.user_id == person.id,
+    )
 
 
 def _seen(person: Person) -> sa.ColumnElement[bool]:

@@ -123,7 +123,7 @@ function fits() {
   const chosen = verdict();
   let number = 0;
   for (const label of reasons.querySelectorAll("label")) {
-    const there = Boolean(chosen) && label.dataset.verdicts.split(" ").includes(chosen);
+    const there = chosen === label.dataset.verdict;
     label.hidden = !there;
     label.style.display = there ? "" : "none";
     const input = label.querySelector("input");
