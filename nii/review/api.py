@@ -171,7 +171,11 @@ _QUEUE: dict[str, Schema] = {
     "site": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
     "scanner": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
     "why": {"type": "string", "enum": ["new", "second", "recheck", "group", "audit"]},
-    "state": {"type": "string", "enum": ["open", "decided", "all"], "default": "open"},
+    "state": {
+        "type": "string",
+        "enum": ["open", "decided", "superseded", "all"],
+        "default": "open",
+    },
     "from": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
     "to": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
     "after": {"type": "string", "maxLength": 200, "description": "From the answer before."},

@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 
 import nii
 from nii.errors import NiiError
-from nii.review import accounts, api, live, logbook, operations, pages, single, staff, tiles
+from nii.review import accounts, api, live, logbook, operations, pages, posts, single, staff, tiles
 from nii.review.desk import Desk, ReviewSettings
 from nii.review.guard import HEADERS, Guard
 from nii.review.identity import KNOWN, STRANGERS, Identity
@@ -54,6 +54,7 @@ def create_app(
             *pages.ROUTES,
             *accounts.ROUTES,
             *staff.ROUTES,
+            *posts.ROUTES,
             *logbook.ROUTES,
             *single.ROUTES,
             Route("/events", events),

@@ -17,9 +17,10 @@ from babel.messages import Catalog
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
-from nii.review import labels, terms, words
+from nii.review import terms, viewer, words
 from nii.review.language import LANGUAGES, SOURCE, path_of
 from nii.review.rendering import TEMPLATES
+from nii.store import reasons
 
 _HERE = Path(__file__).parent
 _HEADER = """# Texts of the officers' web app, Apache-2.0, by the nii contributors.
@@ -30,7 +31,13 @@ _PLACEHOLDER = re.compile(r"%\(\w+\)s|%%")
 
 def messages() -> tuple[str, ...]:
     """Return all texts, sorted."""
-    found = {*words.messages(), *terms.SIGNS, *labels.TEXTS.values()}
+    found = {*words.messages(), *viewer.TEXTS.values(), *viewer.LEVEL_TEXTS.values()}
+    found |= {text for _, text in viewer.SCORE_TEXTS}
+    found |= {
+        reasons.meaning(verdict, code)
+        for verdict in terms.VERDICTS
+        for code in reasons.codes(verdict)
+    }
     found |= {text for table in terms.TABLES for text in table.values()}
     for path in sorted(TEMPLATES.glob("*.html")):
         found |= set(_extracted("jinja2", path))

@@ -24,6 +24,7 @@ from nii.store import (
     audit,
     claims,
     decisions,
+    documents,
     inspections,
     marks,
     outcomes,
@@ -36,6 +37,8 @@ from nii.store import (
 from nii.store.claims import Ask
 from nii.store.database import Store
 from nii.store.decisions import Decision, Opinion, Verdict
+from nii.store.marks import KeptMark, Mark, Sign
+from nii.store.outcomes import KeptOutcome, Outcome
 from nii.store.queue import QueueSettings, Why
 from nii.store.scans import KeptScan
 from nii.store.users import User
@@ -126,7 +129,7 @@ class Desk:
             decisions.of_inspection(self.store, number),
             marks.of_inspection(self.store, number),
             outcomes.of_inspection(self.store, number),
-            records.papers_of_scan(self.store, sha256),
+            documents.of_scan(self.store, sha256),
             records.passages(self.store, person, sha256),
         )
 
@@ -271,6 +274,41 @@ class Desk:
         )
         return decisions.add(self.store, case.filed.id, opinion, self.clock())
 
+    def mark(self, person: Person, case: Case, fields: Mapping[str, Any]) -> KeptMark:
+        """Say what a region is, draw one, or withdraw what was said.
+
+        Raises:
+            NiiError: the parts do not go together, or there is no such region or mark.
+        """
+        if case.blind and fields.get("region_number") is not None:
+            raise HTTPException(404)
+        box = fields.get("box_xyxy")
+        mark = Mark(
+            Sign(fields["mark"]),
+            fields.get("region_number"),
+            fields.get("class_name") or "",
+            None if box is None else (box[0], box[1], box[2], box[3]),
+            fields.get("remark") or "",
+            fields.get("withdraws"),
+        )
+        return marks.add(self.store, case.filed.id, mark, person.actor, self.clock())
+
+    def outcome(self, person: Person, case: Case, fields: Mapping[str, Any]) -> KeptOutcome:
+        """Add what the physical examination found.
+
+        Raises:
+            NiiError: a text does not hold.
+        """
+        now = self.clock()
+        outcome = Outcome(
+            fields["found"],
+            now,
+            fields.get("class_name") or "",
+            fields.get("quantity") or "",
+            fields.get("remark") or "",
+        )
+        return outcomes.add(self.store, case.filed.id, outcome, person.actor, now)
+
     def seconds_since(self, opened: str) -> float | None:
         """Return the seconds since a time that a form brings back; None where it is none."""
         try:
@@ -292,7 +330,9 @@ class Desk:
         facts = {"opened": True, "blind": case.blind, "by": person.actor.to_json()}
         audit.log(self.store, audit.Entry(audit.VIEWED, case.filed.id, facts), self.clock())
 
-    def push(self, person: Person, paths: Sequence[Path], found: Inspection | None) -> dict[str, Any]:
+    def push(
+        self, person: Person, paths: Sequence[Path], found: Inspection | None
+    ) -> dict[str, Any]:
         """Store a scan that a program brought, with its inspection if there is one."""
         kept, now = scans.keep(self.store, paths), self.clock()
         if found is not None:

@@ -12,8 +12,8 @@ from nii.review.desk import Case, Row
 from nii.review.live import Happening
 from nii.review.schema import Schema
 from nii.store.decisions import Decision
-from nii.store.marks import Mark
-from nii.store.outcomes import Outcome
+from nii.store.marks import KeptMark
+from nii.store.outcomes import KeptOutcome
 from nii.store.scans import KeptScan
 
 _ID: Schema = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
@@ -106,7 +106,7 @@ _INSPECTION: dict[str, Schema] = {
     "id": _ID,
     "scan_sha256": _SHA256,
     "filed_at": _TIME,
-    "state": {"type": "string", "enum": ["open", "decided"]},
+    "state": {"type": "string", "enum": list(terms.STATES)},
     "why": _TEXT,
     "blind": {
         "type": "boolean",
@@ -186,10 +186,8 @@ SCHEMAS: dict[str, Schema] = {
                     {
                         "at": _string(40),
                         "tool": _string(64),
-                        "on": {"type": "boolean"},
                         "value": _string(100),
-                    },
-                    "value",
+                    }
                 ),
             }
         }
@@ -246,7 +244,7 @@ def inspection(case: Case) -> dict[str, Any]:
         "id": case.filed.id,
         "scan_sha256": case.filed.scan_sha256,
         "filed_at": case.filed.filed_at.isoformat(),
-        "state": "open" if case.open else "decided",
+        "state": case.state,
         "why": case.why,
         "blind": case.blind,
         "claimed_by": case.holder,
@@ -260,16 +258,33 @@ def decision(given: Decision) -> dict[str, Any]:
     return {name: plain[name] for name in _DECISION}
 
 
-def mark(given: Mark) -> dict[str, Any]:
+def mark(given: KeptMark) -> dict[str, Any]:
     """Return a mark."""
-    plain = {**to_dict(given), "marked_at": given.marked_at.isoformat()}
-    return {name: plain[name] for name in _MARK}
+    plain = to_dict(given.mark)
+    return {
+        "id": given.id,
+        "inspection_id": given.inspection_id,
+        "mark": given.mark.sign.value,
+        **{name: plain[name] for name in ("region_number", "class_name", "box_xyxy", "remark")},
+        "withdraws": given.mark.withdraws,
+        "officer": given.officer,
+        "marked_at": given.marked_at.isoformat(),
+    }
 
 
-def outcome(given: Outcome) -> dict[str, Any]:
+def outcome(given: KeptOutcome) -> dict[str, Any]:
     """Return the result of a physical examination."""
-    plain = {**to_dict(given), "examined_at": given.examined_at.isoformat()}
-    return {name: plain[name] for name in _OUTCOME}
+    found = given.outcome
+    return {
+        "id": given.id,
+        "inspection_id": given.inspection_id,
+        "found": found.found,
+        "class_name": found.class_name,
+        "quantity": found.quantity,
+        "remark": found.remark,
+        "officer": given.officer,
+        "examined_at": found.examined_at.isoformat(),
+    }
 
 
 def scan(kept: KeptScan, filed: tuple[int, ...]) -> dict[str, Any]:

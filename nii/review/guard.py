@@ -77,6 +77,8 @@ def refuse(scope: Scope, hosts: frozenset[str]) -> PlainTextResponse | None:
         return None
     if not (bearer(headers) or _own_page(headers, f"{scope['scheme']}://{given[0]}")):
         return PlainTextResponse("Only our own pages may change something.\n", 403)
+    if scope["method"] == "DELETE" and not {"content-length", "transfer-encoding"} & set(headers):
+        return None  # it has no body
     return _refuse_size(headers, scope["path"])
 
 

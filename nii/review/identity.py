@@ -90,7 +90,7 @@ def _refuse(request: Request, person: Person | None) -> Response | None:
         if request.method not in ("GET", "HEAD"):
             return RedirectResponse("/login", 303)
         wanted = path + (f"?{request.url.query}" if request.url.query else "")
-        back = "" if path in ("/", "/logout", "/events") else f"?next={quote(wanted)}"
+        back = "" if wanted in ("/", "/logout", "/events") else f"?next={quote(wanted)}"
         return RedirectResponse(f"/login{back}", 303)
     if person.must_change and path not in FIRST:
         if api:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 from urllib.parse import urlencode
@@ -10,20 +11,22 @@ from urllib.parse import urlencode
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from nii import taxonomy
 from nii.errors import NiiError
 from nii.inspection import Level
-from nii.review import terms
+from nii.review import terms, words
 from nii.review.accounts import fields_of, person_of, text_of
 from nii.review.auth import Person, Right
 from nii.review.desk import Asked, Case, Desk
 from nii.review.language import Tongue
 from nii.review.pictures import WIDEST_PX, Size
 from nii.review.rendering import show, tongue_of
+from nii.review.viewer import DrawnBox, OtherScan, document, score_in_words
 
+_DIGITS = 10
 _PICTURE_HEADERS = {"Cache-Control": "private, max-age=31536000, immutable"}
 """The address of a picture holds the digest of its content."""
 
@@ -46,7 +49,8 @@ def queue(request: Request) -> Response:
         scanners=desk.scanners_of(person),
         verdict_names=terms.said(speak, terms.VERDICTS),
         whys=terms.said(speak, terms.WHYS),
-        states=list(terms.said(speak, terms.STATES).items()),
+        states=[*terms.said(speak, terms.STATES).items(), ("all", speak.say("all"))],
+        filtered=address(replace(asked, level=None)) != "/",
         notice=_NOTICES(speak).get(request.query_params.get("notice", "")),
         more=address(asked, after=found.after) if found.after else None,
         address=address,
@@ -57,6 +61,28 @@ def one(request: Request) -> Response:
     """GET /inspections/{id}: the viewer, what was found, and the form to decide."""
     desk, person = _here(request, Right.READ)
     return _one(request, desk.case(person, request.path_params["id"]))
+
+
+def viewer(request: Request) -> Response:
+    """GET /inspections/{id}/viewer.json: what the viewer shows over the pixels."""
+    desk, person = _here(request, Right.READ)
+    speak = tongue_of(request)
+    case = desk.case(person, request.path_params["id"])
+    papers = desk.papers(person, case)
+    found = document(
+        case.inspection,
+        lambda text: words.translate(speak, text),
+        boxes=[
+            DrawnBox(kept.id, kept.mark.box_xyxy, kept.mark.remark, kept.officer)
+            for kept in papers.drawn
+            if kept.mark.box_xyxy is not None
+        ],
+        others=[OtherScan(speak.moment(each.at), each.scan) for each in papers.passages],
+        blind=case.blind,
+    )
+    for shown, region in zip(found["regions"], case.inspection.regions, strict=True):
+        shown["position"] = words.translate(speak, region.position)
+    return JSONResponse(found)
 
 
 async def decide(request: Request) -> Response:
@@ -73,7 +99,7 @@ def _decide(request: Request, fields: dict[str, str]) -> Response:
     opened = fields.pop("opened", "")
     seconds = desk.seconds_since(opened)
     known = fields.pop("seen", "")
-    seen = int(known) if known.isascii() and known.isdigit() and len(known) < 10 else None
+    seen = int(known) if known.isascii() and known.isdigit() and len(known) < _DIGITS else None
     try:
         made = desk.decide(person, case, {**fields, "seconds": seconds, "seen": seen})
     except NiiError as error:
@@ -233,7 +259,7 @@ def _one(
         decisions=papers.decisions,
         outcomes=papers.outcomes,
         scores={
-            region.number: terms.strength(speak, region.score) for region in inspection.regions
+            region.number: score_in_words(region.score, speak.say) for region in inspection.regions
         },
         verdicts=list(terms.VERDICTS),
         verdict_names=terms.said(speak, terms.VERDICTS),
@@ -259,6 +285,7 @@ ROUTES = [
     Route("/", queue),
     Route("/next", next_scan, methods=["POST"]),
     Route("/inspections/{id}", one),
+    Route("/inspections/{id}/viewer.json", viewer),
     Route("/inspections/{id}/decisions", decide, methods=["POST"]),
     Route("/inspections/{id}/outcomes", outcome, methods=["POST"]),
     Route("/inspections/{id}/release", release, methods=["POST"]),

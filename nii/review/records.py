@@ -10,12 +10,13 @@ import sqlalchemy as sa
 
 from nii.inspection import Inspection, Level
 from nii.review.auth import Person
-from nii.store import inspections, tables
+from nii.store import inspections, marks, tables
 from nii.store.database import Store, moment, timestamp
 from nii.store.decisions import Decision
+from nii.store.documents import Document
 from nii.store.inspections import Filed
-from nii.store.marks import Mark
-from nii.store.outcomes import Outcome
+from nii.store.marks import KeptMark, Sign
+from nii.store.outcomes import KeptOutcome
 from nii.store.queue import Item, State
 
 _QUEUE = tables.queue
@@ -29,7 +30,7 @@ class Case:
     Attributes:
         filed: as the store holds it.
         inspection: as it may be shown: without what the model found while officers look first.
-        open: it waits for a decision.
+        state: open, decided, or superseded by a newer inspection.
         why: new, second, recheck, group or audit.
         blind: the model's findings are withheld until an officer has decided.
         since: it waits since.
@@ -42,7 +43,7 @@ class Case:
 
     filed: Filed
     inspection: Inspection
-    open: bool
+    state: str
     why: str
     blind: bool
     since: datetime
@@ -51,6 +52,11 @@ class Case:
     group: str | None
     holder: str | None
     mine: bool
+
+    @property
+    def open(self) -> bool:
+        """Return whether it waits for a decision."""
+        return self.state == State.OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,43 +114,28 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
-    """What ties a scan to its papers."""
-
-    kind: str
-    value: str
-    check_digit_fits: bool | None
-
-
-@dataclass(frozen=True, slots=True)
 class Papers:
     """What officers and papers say about an inspection."""
 
     decisions: tuple[Decision, ...]
-    marks: tuple[Mark, ...]
-    outcomes: tuple[Outcome, ...]
-    documents: tuple[Paper, ...]
+    marks: tuple[KeptMark, ...]
+    outcomes: tuple[KeptOutcome, ...]
+    documents: tuple[Document, ...]
     passages: tuple[Passage, ...]
 
     @property
-    def valid_marks(self) -> tuple[Mark, ...]:
-        """Return the marks that nobody has withdrawn."""
-        gone = {mark.withdraws for mark in self.marks if mark.withdraws is not None}
-        return tuple(mark for mark in self.marks if mark.id not in gone and mark.withdraws is None)
-
-    @property
     def marked(self) -> dict[int, str]:
-        """Return the newest mark of each region, by its number."""
+        """Return the newest mark of each region that stands, by its number."""
         return {
-            mark.region_number: str(mark.mark)
-            for mark in self.valid_marks
-            if mark.region_number is not None
+            kept.mark.region_number: kept.mark.sign.value
+            for kept in marks.standing(self.marks)
+            if kept.mark.region_number is not None
         }
 
     @property
-    def drawn(self) -> tuple[Mark, ...]:
-        """Return the boxes that officers drew."""
-        return tuple(mark for mark in self.valid_marks if mark.region_number is None)
+    def drawn(self) -> tuple[KeptMark, ...]:
+        """Return the boxes that officers drew and did not take back."""
+        return tuple(kept for kept in marks.standing(self.marks) if kept.mark.sign is Sign.DRAWN)
 
 
 def withheld(inspection: Inspection) -> Inspection:
@@ -221,15 +212,6 @@ def inspections_of_scan(store: Store, scan_sha256: str) -> tuple[int, ...]:
     query = sa.select(table.id).where(table.scan_sha256 == scan_sha256).order_by(table.id)
     with store.read() as connection:
         return tuple(connection.execute(query).scalars())
-
-
-def papers_of_scan(store: Store, scan_sha256: str) -> tuple[Paper, ...]:
-    """Return what ties a scan to its papers."""
-    table = tables.documents.c
-    query = sa.select(table.kind, table.value, table.check_digit_fits)
-    query = query.where(table.scan_sha256 == scan_sha256).order_by(table.id)
-    with store.read() as connection:
-        return tuple(Paper(*row) for row in connection.execute(query))
 
 
 def passages(store: Store, person: Person, scan_sha256: str) -> tuple[Passage, ...]:
@@ -329,7 +311,7 @@ def _case(filed: Filed, row: Any, person: Person, now: datetime) -> Case:  # noq
     return Case(
         filed=filed,
         inspection=withheld(filed.inspection) if blind else filed.inspection,
-        open=waits,
+        state=row.state,
         why=row.why,
         blind=blind,
         since=moment(row.waiting_since) or filed.filed_at,

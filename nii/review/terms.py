@@ -17,7 +17,7 @@ WHYS = {
     "group": "group of experts",
     "audit": "audit sample",
 }
-STATES = {"open": "waiting", "decided": "decided"}
+STATES = {"open": "waiting", "decided": "decided", "superseded": "replaced by a newer inspection"}
 ROLES = {
     "officer": "officer",
     "supervisor": "supervisor",
@@ -61,8 +61,8 @@ GUARANTEES = {
 SCRIPT = {
     "no_viewer": "The viewer cannot run here.",
     "drawn": "your box is stored",
+    "withdrawn": "your box is withdrawn",
 }
-SIGNS = ("strong sign", "moderate sign", "weak sign")
 TABLES = (
     VERDICTS,
     WHYS,
@@ -80,12 +80,3 @@ TABLES = (
 def said(tongue: Tongue, table: dict[str, str]) -> dict[str, str]:
     """Return a table of words in a language."""
     return {key: tongue.say(text) for key, text in table.items()}
-
-
-def strength(tongue: Tongue, score: float) -> str:
-    """Return the score of a region in words; the number stands beside it.
-
-    The words grade the score, they promise no probability: that depends on the calibration.
-    """
-    least = (0.8, 0.5, 0.0)
-    return next(tongue.say(text) for low, text in zip(least, SIGNS, strict=True) if score >= low)

@@ -1,7 +1,8 @@
 """Scans that programs bring: stored by content, inspected when a model gets to them.
 
-The files come as a form, as web browsers and every HTTP client send them. Nothing of it is believed:
-names may hold no path, the files must be of a known kind, an inspection must be about this scan.
+The files come as a form, as web browsers and every HTTP client send them. Nothing of it is
+believed: names may hold no path, the files must be of a known kind, an inspection must be about
+this scan.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from argon2 import PasswordHasher
 from nii import formats
 from nii.inspection import Inspection, Level
 from nii.review import passwords
+from nii.review.app import create_app
+from nii.review.limits import Rate
 from nii.scan import Scan
 from nii.store import inspections, scans, tables, users
 from nii.store.audit import Actor
@@ -27,6 +29,7 @@ from nii.store.users import Credentials, Profile, Role, User
 with warnings.catch_warnings():
     # Newer versions of Starlette prefer the package httpx2, and say so whenever they meet httpx.
     warnings.simplefilter("ignore")
+    from starlette.applications import Starlette
     from starlette.testclient import TestClient
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -93,3 +96,45 @@ def file_scan(store: Store, tmp_path: Path, rng: np.random.Generator) -> Callabl
         return inspections.add(store, kept, change(inspection), NOON)
 
     return file
+
+
+@pytest.fixture
+def app(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Starlette]:
+    """Give the web app over the store, at noon; it lets strangers ask as often as they like."""
+    monkeypatch.setattr("nii.review.app.STRANGERS", Rate(burst=100_000, per_second=1.0))
+    monkeypatch.setattr("nii.review.accounts.TRIES", Rate(burst=100_000, per_second=1.0))
+    made = create_app(store, clock=lambda: NOON)
+    yield made
+    made.state.tiles.close()
+
+
+@pytest.fixture
+def stranger(app: Starlette) -> TestClient:
+    """Give a client that behaves like a browser on one of our own pages, not logged in."""
+    return _client(app)
+
+
+@pytest.fixture
+def browse(app: Starlette, store: Store, account: Callable[..., User]) -> Callable[..., TestClient]:
+    """Give a function that logs somebody in, and adds the account where there is none."""
+
+    def log_in(login: str = "officer", role: Role = Role.OFFICER, **more: object) -> TestClient:
+        if users.by_login(store, login) is None:
+            account(login, role, **more)
+        client = _client(app)
+        answer = client.post("/login", data={"login": login, "password": PASSWORD})
+        assert answer.status_code == 303, answer.text
+        return client
+
+    return log_in
+
+
+@pytest.fixture
+def client(browse: Callable[..., TestClient]) -> TestClient:
+    """Give a browser in which an officer is logged in."""
+    return browse()
+
+
+def _client(app: Starlette) -> TestClient:
+    headers = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"}
+    return TestClient(app, base_url=ORIGIN, headers=headers, follow_redirects=False)

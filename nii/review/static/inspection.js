@@ -17,15 +17,19 @@ try {
   document.getElementById("viewer").textContent = `${page.texts.no_viewer} (${error.message})`;
 }
 
-function select(number) {
+function choose(number) {
   for (const row of document.querySelectorAll("#regions > li")) {
     row.classList.toggle("chosen", row.dataset.number === String(number));
   }
-  viewer?.select(Number(number));
 }
 
+document.addEventListener("nii:select", (event) => choose(event.detail.region));
+
 for (const pick of document.querySelectorAll(".pick")) {
-  pick.addEventListener("click", () => select(pick.dataset.number));
+  pick.addEventListener("click", () => {
+    choose(pick.dataset.number);
+    viewer?.select(Number(pick.dataset.number));
+  });
 }
 
 // ── claim ─────────────────────────────────────────────────────────────────────────────────────
@@ -70,9 +74,9 @@ function flush() {
   send(`${api}/views`, { items: batch }).catch(() => { shown = batch.concat(shown).slice(-1000); });
 }
 document.addEventListener("nii:toggle", (event) => {
-  const { tool, on, value } = event.detail || {};
-  const item = { at: new Date().toISOString(), tool: String(tool).slice(0, 64), on: Boolean(on) };
-  if (value !== undefined) item.value = String(value).slice(0, 100);
+  const { tool, value } = event.detail;
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  const item = { at: new Date().toISOString(), tool: String(tool).slice(0, 64), value: text.slice(0, 100) };
   shown.push(item);
 });
 if (page.logs) {
@@ -95,20 +99,32 @@ for (const button of document.querySelectorAll("button[data-mark]")) {
   });
 }
 
-document.addEventListener("nii:box", async (event) => {
-  const { box, remark, class_name: name } = event.detail;
+/** Show the officers' boxes as the server now has them. */
+async function refreshBoxes() {
+  const answer = await fetch(document.getElementById("viewer").dataset.inspection);
+  if (answer.ok) viewer?.setBoxes((await answer.json()).boxes);
+}
+
+async function remark(body, text) {
   try {
-    await send(`${api}/marks`, {
-      mark: "drawn", box_xyxy: box, remark: remark || "", class_name: name || "",
-    });
+    await send(`${api}/marks`, body);
     const line = document.createElement("p");
     line.className = "small";
-    line.textContent = `▢ ${page.texts.drawn}${remark ? `: ${remark}` : ""}`;
+    line.textContent = text;
     document.getElementById("drawn").append(line);
   } catch (error) {
     tell(error.message);
   }
-});
+  await refreshBoxes();
+}
+
+document.addEventListener("nii:box", ({ detail }) => remark(
+  { mark: "drawn", box_xyxy: detail.box_xyxy, remark: detail.remark || "" },
+  `▢ ${page.texts.drawn}${detail.remark ? `: ${detail.remark}` : ""}`,
+));
+document.addEventListener("nii:unbox", ({ detail }) => remark(
+  { mark: "withdrawn", withdraws: detail.id }, `▢ ${page.texts.withdrawn}`,
+));
 
 // ── the decision ──────────────────────────────────────────────────────────────────────────────
 
@@ -201,11 +217,6 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.key === "F1") {
     document.getElementById("keys").showModal();
-    event.preventDefault();
-    return;
-  }
-  if (event.altKey && /^[1-9]$/.test(event.key)) {
-    select(event.key);
     event.preventDefault();
     return;
   }
