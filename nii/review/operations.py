@@ -27,6 +27,7 @@ from nii.errors import NiiError
 from nii.review import schema
 from nii.review.auth import Person, Right
 from nii.review.schema import Schema
+from nii.store.claims import HeldError
 
 PREFIX = "/api/v1"
 _PROBLEM = "application/problem+json"
@@ -101,6 +102,8 @@ def route(operation: Operation, asynchronous: bool = False) -> Route:  # noqa: F
                 found = await operation.handler(call)
             else:
                 found = await run_in_threadpool(operation.handler, call)
+        except HeldError as error:
+            return problem(409, str(error))
         except NiiError as error:
             return problem(422, str(error))
         if isinstance(found, Response):
