@@ -172,7 +172,9 @@ tokens = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("token_sha256", _SHA256, nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False, comment="the program that holds it"),
-    sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id"), nullable=False, comment="who made it"),
+    sa.Column(
+        "user_id", sa.Integer, sa.ForeignKey("users.id"), nullable=False, comment="who made it"
+    ),
     sa.Column("scopes", sa.Text, nullable=False, comment="space-separated"),
     sa.Column("created_at", _TIME, nullable=False),
     sa.Column("ends_at", _TIME, nullable=False),
@@ -206,11 +208,16 @@ marks = sa.Table(
     sa.Column("inspection_id", sa.Integer, sa.ForeignKey("inspections.id"), nullable=False),
     sa.Column("region_number", sa.Integer, comment="None: drawn by the officer"),
     sa.Column(
-        "mark", sa.String(16), nullable=False, comment="confirmed rejected wrong_box drawn withdrawn"
+        "mark",
+        sa.String(16),
+        nullable=False,
+        comment="confirmed rejected wrong_box drawn withdrawn",
     ),
     sa.Column("withdraws", sa.Integer, sa.ForeignKey("marks.id"), comment="a mark made earlier"),
     sa.Column("class_name", sa.String(64), nullable=False, server_default=""),
-    sa.Column("box_xyxy", sa.Text, comment="JSON: four numbers, scan pixels, upper bound exclusive"),
+    sa.Column(
+        "box_xyxy", sa.Text, comment="JSON: four numbers, scan pixels, upper bound exclusive"
+    ),
     sa.Column("remark", sa.Text, nullable=False, server_default=""),
     sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id")),
     sa.Column("officer", sa.Text, nullable=False),
@@ -225,7 +232,9 @@ outcomes = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("inspection_id", sa.Integer, sa.ForeignKey("inspections.id"), nullable=False),
-    sa.Column("found", sa.Boolean, nullable=False, comment="the physical examination found something"),
+    sa.Column(
+        "found", sa.Boolean, nullable=False, comment="the physical examination found something"
+    ),
     sa.Column("class_name", sa.String(64), nullable=False, server_default=""),
     sa.Column("quantity", sa.Text, nullable=False, server_default=""),
     sa.Column("remark", sa.Text, nullable=False, server_default=""),
