@@ -30,7 +30,7 @@ _CALIBRATION_ERROR = 2e-3
 """Standard deviation of an attenuation that calibration leaves, as in `nii.physics.segments`."""
 _FLOOR = 1e-4
 """Transmission that electronics and scatter make up: assumption; deeper there is no colour."""
-_AVERAGED_PX = 9
+_AVERAGED_PX = 49
 """Pixels that a viewer averages before it looks a colour up."""
 _THIN = 0.2
 """Attenuation from which on the curves say how wide the second axis is; ratios of less diverge."""

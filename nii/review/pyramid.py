@@ -17,7 +17,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import UInt16
+from jaxtyping import Float32, UInt16
 
 from nii.config import from_dict, to_dict
 from nii.errors import ConfigError, NiiError
@@ -41,6 +41,7 @@ _AIRY = 0.9
 """Transmission above which a pixel shows the noise of air."""
 
 Plane = UInt16[np.ndarray, "height width"]
+Half = UInt16[np.ndarray, "half_height half_width"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +235,7 @@ def _sizes(height: int, width: int) -> Iterator[tuple[int, int]]:
         yield height, width
 
 
-def _even(plane: Plane) -> Plane:
+def _even(plane: Plane) -> Half:
     """Return the plane with its last row and column repeated where their number is odd."""
     height, width = plane.shape
     if height % 2 == 0 and width % 2 == 0:
@@ -243,7 +244,7 @@ def _even(plane: Plane) -> Plane:
     return np.asarray(border, np.uint16)
 
 
-def _halve(plane: Plane) -> Plane:
+def _halve(plane: Plane) -> Half:
     """Return the means of 2 x 2 pixels, halves rounded up."""
     even = _even(plane)
     height, width = even.shape
@@ -251,18 +252,20 @@ def _halve(plane: Plane) -> Plane:
     return np.asarray(half, np.uint16)
 
 
-def _least(plane: Plane) -> Plane:
+def _least(plane: Plane) -> Half:
     """Return the least of 2 x 2 pixels: the most attenuated one."""
     even = _even(plane)
     rows = np.minimum(even[0::2], even[1::2])
-    return np.minimum(rows[:, 0::2], rows[:, 1::2])
+    least: Half = np.minimum(rows[:, 0::2], rows[:, 1::2])
+    return least
 
 
 def _native(plane: Plane) -> Plane:
-    return np.ascontiguousarray(plane, dtype=np.uint16)
+    native: Plane = np.ascontiguousarray(plane, dtype=np.uint16)
+    return native
 
 
-def _rounded(values: np.ndarray[Any, Any], white: int) -> Plane:
+def _rounded(values: Float32[np.ndarray, "height width"], white: int) -> Plane:
     levels = np.multiply(values, np.float32(white), dtype=np.float32)
     return np.minimum(np.rint(levels, out=levels), WHITE, out=levels).astype(np.uint16)
 

@@ -20,6 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 import zstandard
+from jaxtyping import UInt16
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -148,7 +149,9 @@ def cut(level: Level, column: int, row: int) -> bytes:
     return mean.tobytes() + _part(level.least, column, row).tobytes()
 
 
-def _part(planes: tuple[Plane, ...], column: int, row: int) -> np.ndarray[Any, Any]:
+def _part(
+    planes: tuple[Plane, ...], column: int, row: int
+) -> UInt16[np.ndarray, "rows columns *energy"]:
     """Return a tile with its apron, the energies of a pixel side by side."""
     height, width = planes[0].shape
     top, left = row * TILE_PX - APRON_PX, column * TILE_PX - APRON_PX

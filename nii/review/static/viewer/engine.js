@@ -1,14 +1,15 @@
 /* The graphics: textures of tiles, the plane of raw levels, and the two passes that draw them. */
 
 import { greysOf, tonesOf } from "./look.js";
-import { RESAMPLE, RESAMPLE_VERTEX, SHOW_VERTEX, show } from "./shaders.js";
+import { REFINE, RESAMPLE, RESAMPLE_VERTEX, SHOW_VERTEX, show } from "./shaders.js";
 import { TileSource } from "./tiles.js";
 
 const MOST_LAYERS = 256; // what every WebGL2 device offers
 const FEWEST_LAYERS = 64;
 const STRIPS = { none: 0, organic: 1, metal: 2 };
 const GROUND = [0.043, 0.051, 0.059, 1];
-const UNITS = ["plane", "greys", "tones", "local_table", "shades", "classes"];
+const USUAL_NOISE = 0.01; // of the transmission of a pixel in air, as in nii/physics/colour_table.py
+const UNITS = ["plane", "pairs", "greys", "tones", "local_table", "shades", "classes"];
 
 export class Engine {
   /** @param apron, tile: as in viewer.json; onRestored: called when a lost context is back */
@@ -29,6 +30,7 @@ export class Engine {
   start() {
     const gl = this.gl;
     this.resample = program(gl, RESAMPLE_VERTEX, RESAMPLE);
+    this.refining = program(gl, SHOW_VERTEX, REFINE);
     this.shows = new Map(); // features → program
     this.toned = null;
     this.vertices = gl.createVertexArray();
@@ -132,12 +134,14 @@ export class Engine {
     const w = Math.ceil(this.canvas.width / (half ? 2 : 1)), h = Math.ceil(this.canvas.height / (half ? 2 : 1));
     let plane = this.planes[name];
     if (plane?.w === w && plane.h === h) return plane;
-    if (plane) for (const t of ["texture", "colour"]) gl.deleteTexture(plane[t]);
-    plane = { w, h, key: null, target: plane?.target ?? gl.createFramebuffer(), shown: plane?.shown ?? gl.createFramebuffer() };
+    if (plane) for (const t of ["texture", "colour", "pairs"]) gl.deleteTexture(plane[t]);
+    plane = { w, h, refined: false, grouped: plane?.grouped ?? gl.createFramebuffer(), target: plane?.target ?? gl.createFramebuffer(), shown: plane?.shown ?? gl.createFramebuffer() };
     plane.texture = this.texture(gl.RGBA16UI, w, h, gl.RGBA_INTEGER, gl.UNSIGNED_SHORT, null, gl.NEAREST);
     attach(gl, plane.target, plane.texture);
     plane.colour = this.texture(gl.RGBA8, w, h, gl.RGBA, gl.UNSIGNED_BYTE, null, gl.NEAREST);
     attach(gl, plane.shown, plane.colour);
+    plane.pairs = this.texture(gl.RGBA32UI, w, h, gl.RGBA_INTEGER, gl.UNSIGNED_INT, null, gl.NEAREST);
+    attach(gl, plane.grouped, plane.pairs);
     return (this.planes[name] = plane);
   }
 
@@ -148,6 +152,7 @@ export class Engine {
   fill(panes, half, smooth) {
     const gl = this.gl, plane = this.plane(half), f = half ? 0.5 : 1, use = this.resample;
     this.frame++;
+    plane.refined = false;
     gl.bindFramebuffer(gl.FRAMEBUFFER, plane.target);
     gl.viewport(0, 0, plane.w, plane.h);
     gl.disable(gl.SCISSOR_TEST);
@@ -210,6 +215,7 @@ export class Engine {
   draw(panes, look, half) {
     const gl = this.gl, plane = this.plane(half), w = half ? plane.w : this.canvas.width, h = half ? plane.h : this.canvas.height;
     this.updateTones(look);
+    if (!plane.refined && look.table && (look.colour || look.strip !== "none")) this.refine(panes, plane, half ? 0.5 : 1);
     gl.bindFramebuffer(gl.FRAMEBUFFER, half ? plane.shown : null);
     gl.viewport(0, 0, w, h);
     gl.bindVertexArray(this.vertices);
@@ -226,13 +232,36 @@ export class Engine {
     }
   }
 
+  /** Pass 1b: what the surroundings of each pixel say about its material. */
+  refine(panes, plane, f) {
+    const gl = this.gl, use = this.refining, at = use.at;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, plane.grouped);
+    gl.viewport(0, 0, plane.w, plane.h);
+    gl.bindVertexArray(this.vertices);
+    gl.useProgram(use.id);
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_2D, plane.texture);
+    gl.uniform1i(at.plane, 0);
+    gl.enable(gl.SCISSOR_TEST);
+    for (const { view, source, materials } of panes) {
+      const { inside: [x0, y0, x1, y1] } = rects(view, f);
+      if (!materials || x0 >= x1 || y0 >= y1) continue;
+      gl.scissor(x0, y0, x1 - x0, y1 - y0);
+      gl.uniform4i(at.rect, x0, y0, x1 - 1, y1 - 1);
+      gl.uniform1i(at.stride, Math.max(1, Math.round(view.scale * f)));
+      gl.uniform1f(at.white, source.facts.white);
+      gl.uniform1f(at.noise, source.facts.air_noise ?? USUAL_NOISE);
+      gl.drawArrays(gl.TRIANGLES, 0, 3);
+    }
+    gl.disable(gl.SCISSOR_TEST);
+    plane.refined = true;
+  }
+
   drawPane(pane, look, plane, f) {
-    const gl = this.gl, { view, source } = pane, { x, y, w, h } = view.pane, m = view.matrix();
-    const edge = (v) => Math.ceil(v * f - 0.5), rect = [edge(x), edge(y), edge(x + w), edge(y + h)];
+    const gl = this.gl, { view, source } = pane, m = view.matrix();
+    const { pane: rect, inside: [x0, y0, x1, y1] } = rects(view, f);
     gl.scissor(rect[0], plane.h - rect[3], rect[2] - rect[0], rect[3] - rect[1]);
     if (pane.covers) gl.clear(gl.COLOR_BUFFER_BIT); // it lies upon another one
-    const X = [m.e, m.a * view.width + m.c * view.height + m.e].sort((p, q) => p - q), Y = [m.f, m.b * view.width + m.d * view.height + m.f].sort((p, q) => p - q);
-    const [x0, x1] = [Math.max(rect[0], edge(X[0])), Math.min(rect[2], edge(X[1]))], [y0, y1] = [Math.max(rect[1], edge(Y[0])), Math.min(rect[3], edge(Y[1]))];
     if (x0 >= x1 || y0 >= y1) return;
     const use = this.use(this.features(pane, look)), at = use.at;
     gl.scissor(x0, plane.h - y1, x1 - x0, y1 - y0);
@@ -240,7 +269,8 @@ export class Engine {
     UNITS.forEach((name, unit) => {
       if (!at[name]) return;
       gl.activeTexture(gl.TEXTURE0 + unit);
-      gl.bindTexture(gl.TEXTURE_2D, name === "plane" ? plane.texture : this.textures[name] ?? this.blank);
+      const own = { plane: plane.texture, pairs: plane.pairs }[name];
+      gl.bindTexture(gl.TEXTURE_2D, own ?? this.textures[name] ?? this.blank);
       gl.uniform1i(at[name], unit);
     });
     const det = (m.a * m.d - m.b * m.c) * f, [W, H] = [view.width, view.height];
@@ -301,10 +331,15 @@ export class Engine {
 
   /** Raw levels under a place of the canvas: [mean high, mean low, least high, least low]. */
   levelsAt(X, Y, half) {
-    const gl = this.gl, plane = this.plane(half), f = half ? 0.5 : 1, four = new Uint32Array(4);
+    return this.levelsAround(X, Y, half, 1);
+  }
+
+  /** The same for a square of `side` pixels around it, row by row. */
+  levelsAround(X, Y, half, side) {
+    const gl = this.gl, plane = this.plane(half), f = half ? 0.5 : 1, levels = new Uint32Array(4 * side * side), out = side >> 1;
     gl.bindFramebuffer(gl.READ_FRAMEBUFFER, plane.target);
-    gl.readPixels(Math.floor(X * f), Math.floor(Y * f), 1, 1, gl.RGBA_INTEGER, gl.UNSIGNED_INT, four);
-    return four;
+    gl.readPixels(Math.floor(X * f) - out, Math.floor(Y * f) - out, side, side, gl.RGBA_INTEGER, gl.UNSIGNED_INT, levels);
+    return levels;
   }
 
   /** What is seen, rows from the top; only right after drawing. */
@@ -322,6 +357,15 @@ export class Engine {
     this.canvas.removeEventListener("webglcontextrestored", this.onRestored);
     this.gl.getExtension("WEBGL_lose_context")?.loseContext();
   }
+}
+
+/** On the plane, x0, y0, x1, y1: the pane, and the part of it that the scan covers. */
+function rects(view, f) {
+  const edge = (v) => Math.ceil(v * f - 0.5), { x, y, w, h } = view.pane, m = view.matrix();
+  const pane = [edge(x), edge(y), edge(x + w), edge(y + h)];
+  const X = [m.e, m.a * view.width + m.c * view.height + m.e].sort((p, q) => p - q), Y = [m.f, m.b * view.width + m.d * view.height + m.f].sort((p, q) => p - q);
+  const inside = [Math.max(pane[0], edge(X[0])), Math.max(pane[1], edge(Y[0])), Math.min(pane[2], edge(X[1])), Math.min(pane[3], edge(Y[1]))];
+  return { pane, inside };
 }
 
 function program(gl, vertex, fragment) {

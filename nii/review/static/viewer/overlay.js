@@ -19,6 +19,7 @@ export class Overlay {
     this.root.setAttribute("viewBox", `0 0 ${v.canvas.width / r} ${v.canvas.height / r}`);
     const shown = v.settings.regions && !v.peeking, free = { w: w / r, h: h / r, taken: [] };
     const visible = shown && !v.blind;
+    if (visible) for (const region of v.marks.regions) free.taken.push(this.place(region.box_xyxy));
     this.layers.containers.replaceChildren(...(visible ? v.marks.containers.flatMap((c) => this.container(c, free)) : []));
     this.layers.regions.replaceChildren(...(visible ? v.marks.regions.flatMap((region) => this.region(region, free)) : []));
     this.layers.boxes.replaceChildren(...(shown ? v.marks.boxes.flatMap((box) => this.box(box, free)) : []));
@@ -44,7 +45,7 @@ export class Overlay {
     const parts = [svg("rect", { class: "nv-rim", ...outline }), svg("rect", { class: "nv-edge", ...outline })];
     if (region.contour_xy?.length > 2 && Math.max(w, h) > 70)
       parts.push(svg("polygon", { class: "nv-contour", points: this.points(region.contour_xy) }));
-    const words = `${region.number}  ${region.label}  ${region.score_text}`;
+    const words = `${region.number}  ${shortened(region.label, 26)}  ${region.score_text}`;
     const tag = this.tag(words, x, y, w, h, free, () => v.choose(region.number));
     const name = [region.label, region.level_text, region.score_text, region.position, region.reason].filter(Boolean).join(". ");
     return [svg("g", { class: `nv-region nv-${region.level}${chosen ? " nv-chosen" : ""}`, "aria-label": name, role: "img" }, ...parts, ...tag)];
@@ -66,13 +67,13 @@ export class Overlay {
   /** A line of text beside a box, where it hides neither the box nor another text if there is room. */
   tag(words, x, y, w, h, free, press) {
     if (x + w < 0 || y + h < 0 || x > free.w || y > free.h) return [];
-    const cut = words.length > 44 ? `${words.slice(0, 43)}…` : words, width = textWidth(cut) + 14;
+    const cut = shortened(words, 56), width = textWidth(cut) + 14;
     const left = Math.max(2, Math.min(x, free.w - width - 2));
     const places = [[left, y - TAG_PX - 1], [left, y + h + 1], [x + w + 2, y], [x - width - 2, y], [left, y - 2 * TAG_PX - 3], [left, y + h + TAG_PX + 3]];
     const fits = ([px, py]) => px >= 0 && py >= 0 && px + width <= free.w && py + TAG_PX <= free.h &&
-      !free.taken.some((t) => px < t[0] + t[2] && t[0] < px + width && py < t[1] + TAG_PX && t[1] < py + TAG_PX);
+      !free.taken.some((t) => px < t[0] + t[2] && t[0] < px + width && py < t[1] + t[3] && t[1] < py + TAG_PX);
     const [px, py] = places.find(fits) ?? [left, Math.max(2, Math.min(y - TAG_PX - 1, free.h - TAG_PX - 2))];
-    free.taken.push([px, py, width]);
+    free.taken.push([px, py, width, TAG_PX]);
     const group = svg("g", { class: press ? "nv-tag nv-press" : "nv-tag", onclick: press },
       svg("rect", { x: px, y: py, width, height: TAG_PX, rx: 3 }), svg("text", { x: px + 7, y: py + 14.5 }, cut));
     return [group];
@@ -92,6 +93,10 @@ export class Overlay {
     const [x, y, width, height] = this.place(draft, 0);
     return svg("g", { class: "nv-own" }, svg("rect", { class: "nv-edge", x, y, width, height }));
   }
+}
+
+function shortened(words, most) {
+  return words.length > most ? `${words.slice(0, most - 1).trimEnd()}…` : words;
 }
 
 const pen = document.createElement("canvas").getContext("2d");

@@ -43,6 +43,30 @@ void main() {
   plane = uvec4(mean, min(least, mean));
 }`;
 
+/* Pass 1b, for materials only: the mean of both energies over 7 × 7 neighbours of the same thickness,
+   times 64, and how many there are. One pixel says little about a material, and a mean across an edge
+   says something wrong. */
+export const REFINE = `#version 300 es
+precision highp float; precision highp int; precision highp usampler2D;
+uniform usampler2D plane;
+uniform ivec4 rect;
+uniform int stride;     // pixels of the plane from one neighbour to the next
+uniform float white;
+uniform float noise;    // of the transmission of a pixel in air
+out uvec4 pairs;
+void main() {
+  ivec2 at = ivec2(gl_FragCoord.xy);
+  float middle = max(float(texelFetch(plane, at, 0).r), 1.0);
+  float near = middle * (0.04 + 3.0 * noise * sqrt(white / middle));
+  vec2 sum = vec2(0.0);
+  float count = 0.0;
+  for (int y = -3; y <= 3; y++) for (int x = -3; x <= 3; x++) {
+    vec2 pair = vec2(texelFetch(plane, clamp(at + stride * ivec2(x, y), rect.xy, rect.zw), 0).rg);
+    if (abs(pair.x - middle) <= near) { sum += pair; count += 1.0; }
+  }
+  pairs = uvec4(sum / count * 64.0 + 0.5, count, 0.0);
+}`;
+
 /* Pass 2: the plane → what is seen, one draw for each pane. Features that are off are not compiled in:
    DENSE, GAIN (levels of another scan), FINE (grey as a fraction: edges, local contrast, gamma, strip),
    EDGES, LOCAL, STRIP, COLOUR, MARK. */
@@ -57,6 +81,7 @@ export const show = (features) => `#version 300 es
 ${features.map((name) => `#define ${name}`).join("\n")}
 precision highp float; precision highp int; precision highp usampler2D;
 uniform usampler2D plane;
+uniform usampler2D pairs; // what pass 1b found
 uniform int plane_height;
 uniform ivec4 rect;      // of the pane on the plane: x0, y0, x1 - 1, y1 - 1
 uniform int energy;      // 0 high, 1 low
@@ -108,14 +133,14 @@ float local_tone(float x, vec2 place) {
 }
 #endif
 
-vec2 place_in_table(ivec2 at) {
-  vec2 sum = vec2(0.0);
-  for (int y = -1; y <= 1; y++) for (int x = -1; x <= 1; x++) sum += vec2(raw(at + ivec2(x, y)).rg);
-  vec2 depth = -log(max(sum / 9.0, vec2(0.5)) / white);
+/* x, y in the tables of materials; z how much of the surroundings is of the same thickness. */
+vec3 place_in_table(ivec2 at) {
+  vec3 pair = vec3(texelFetch(pairs, at, 0).rgb);
+  vec2 depth = -log(max(pair.xy / 64.0, vec2(0.5)) / white);
   float high = max(depth.x, 1e-6), ratio = depth.y / high;
   vec2 place = vec2(sqrt(min(high / table.x, 1.0)), clamp((ratio - table.y) / (table.z - table.y), 0.0, 1.0));
   vec2 size = vec2(textureSize(shades, 0));
-  return (place * (size - 1.0) + 0.5) / size;
+  return vec3((place * (size - 1.0) + 0.5) / size, smoothstep(8.0, 24.0, pair.z));
 }
 
 void main() {
@@ -133,8 +158,9 @@ void main() {
 #endif
   x = pow(x, 1.0 / gamma);
 #ifdef STRIP
-  vec4 known = texture(classes, place_in_table(at));
-  x = mix(x, 1.0, 0.92 * smoothstep(0.35, 0.75, strip == 1 ? known.r : known.b + known.a));
+  vec3 where = place_in_table(at);
+  vec4 known = texture(classes, where.xy);
+  x = mix(x, 1.0, 0.92 * where.z * smoothstep(0.35, 0.7, strip == 1 ? known.r : known.b + known.a));
 #endif
   float grey = floor((inverse ? 1.0 - x : x) * 255.0 + 0.5) / 255.0;
 #else
@@ -142,7 +168,8 @@ void main() {
 #endif
   vec3 rgb = vec3(grey);
 #ifdef COLOUR
-  rgb *= texture(shades, place_in_table(at)).rgb;
+  vec3 spot = place_in_table(at);
+  rgb *= mix(vec3(0.8), texture(shades, spot.xy).rgb, spot.z);
 #endif
 #ifdef MARK
   if (float(v) >= mark.x && float(v) <= mark.y) rgb = mix(rgb, MARK_COLOUR, 0.55);

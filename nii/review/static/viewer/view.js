@@ -53,8 +53,14 @@ export class View {
     return Math.min(this.pane.w / w, this.pane.h / h);
   }
 
-  get fits() {
+  /** Whether all of the scan is in the pane. */
+  get whole() {
     return this.scale <= this.fitScale() * 1.001;
+  }
+
+  /** Whether it fills the pane, as after fit(). */
+  get fitted() {
+    return Math.abs(this.scale / this.fitScale() - 1) < 1e-3;
   }
 
   fit() {

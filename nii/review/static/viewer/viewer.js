@@ -8,15 +8,16 @@ import { pressed } from "./commands.js";
 import { localCurves } from "./contrast.js";
 import { element } from "./dom.js";
 import { Engine } from "./engine.js";
-import { dragged, firstLook, fitted, presets, steelMm, tonesOf } from "./look.js";
+import { dragged, firstLook, fitted, presets, tonesOf } from "./look.js";
+import { placeLens, placeNavigator } from "./insets.js";
 import { Overlay } from "./overlay.js";
 import { Pointer } from "./pointer.js";
+import { readings } from "./readings.js";
 import { TileSource } from "./tiles.js";
 import { View } from "./view.js";
 
 const REST_MS = 140; // after the last movement the picture is drawn at full resolution
 const SLOW_MS = 33; // a full picture that takes longer is drawn at half resolution while it moves
-const MAGNIFIED = 4; // enlargement of the magnifier over the picture, at least 2 screen pixels a pixel
 const EMPTY = { labels: {}, regions: [], containers: [], boxes: [], compare: [], blind: false };
 
 export async function openViewer(host) {
@@ -175,7 +176,7 @@ export class Viewer {
     if (this.closed) return;
     const { clientWidth: w, clientHeight: h } = this.stage, ratio = window.devicePixelRatio || 1;
     if (!w || !h) return;
-    const fitted = this.view.fits, before = this.canvas.width;
+    const fitted = this.view.fitted, before = this.canvas.width;
     this.ratio = ratio;
     this.canvas.width = Math.round(w * ratio);
     this.canvas.height = Math.round(h * ratio);
@@ -200,8 +201,8 @@ export class Viewer {
     const main = (source, view, more) => ({ source, view, white, level: source.levelFor(view, this.other ? smooth >> 1 : smooth, half ? 2 : 1), ...more });
     const list = [main(this.source, this.view, { materials: this.hasMaterials })];
     if (this.other) { this.lock(); list.push(main(this.other.source, this.other.view, { materials: this.other.materials })); }
-    if (this.placeNavigator()) list.push({ source: this.source, view: this.overview, white, covers: true, materials: this.hasMaterials, level: Math.max(base, this.source.levelFor(this.overview, smooth)) });
-    if (this.placeLens()) list.push(main(this.lensSource, this.lens, { covers: true, materials: this.lensSource === this.source ? this.hasMaterials : this.other.materials }));
+    if (placeNavigator(this)) list.push({ source: this.source, view: this.overview, white, covers: true, materials: this.hasMaterials, level: Math.max(base, this.source.levelFor(this.overview, smooth)) });
+    if (placeLens(this)) list.push(main(this.lensSource, this.lens, { covers: true, materials: this.lensSource === this.source ? this.hasMaterials : this.other.materials }));
     for (const pane of list) pane.grid = this.grids?.get(pane.source.id);
     return list;
   }
@@ -214,37 +215,6 @@ export class Viewer {
     Object.assign(o, { turn: v.turn, mirror: v.mirror, scale: v.scale * k });
     o.cx = o.width / 2 + ((v.cx - v.width / 2) * v.stretch[0]) / k / o.stretch[0] + shift[0];
     o.cy = o.height / 2 + ((v.cy - v.height / 2) * v.stretch[1]) / k / o.stretch[1] + shift[1];
-  }
-
-  placeNavigator() {
-    const shown = this.settings.navigator && !this.view.fits, r = this.ratio, o = this.overview;
-    this.frame.hidden = !shown;
-    if (!shown) return false;
-    o.turn = this.view.turn; o.mirror = this.view.mirror;
-    const most = [0.26 * this.canvas.width, 0.26 * this.canvas.height], long = [o.width * o.stretch[0], o.height * o.stretch[1]];
-    if (o.turn % 2) long.reverse();
-    const scale = Math.min(most[0] / long[0], most[1] / long[1]), w = Math.round(long[0] * scale), h = Math.round(long[1] * scale), gap = Math.round(10 * r);
-    o.pane = { x: this.view.pane.w - w - gap, y: this.view.pane.h - h - gap, w, h };
-    o.fit();
-    const box = ({ x, y, w, h }) => ({ left: `${x / r}px`, top: `${y / r}px`, width: `${w / r}px`, height: `${h / r}px` });
-    Object.assign(this.frame.style, box(o.pane));
-    const [x0, y0, x1, y1] = this.view.shown(), p = o.toScreen(x0, y0), q = o.toScreen(x1, y1);
-    Object.assign(this.frameBox.style, box({ x: Math.min(p[0], q[0]) - o.pane.x, y: Math.min(p[1], q[1]) - o.pane.y, w: Math.abs(p[0] - q[0]), h: Math.abs(p[1] - q[1]) }));
-    return true;
-  }
-
-  placeLens() {
-    const at = this.settings.magnifier && this.pointerAt, r = this.ratio, side = Math.round(240 * r);
-    this.ring.hidden = !at;
-    if (!at) return false;
-    const below = this.other && this.inPane(this.other.view, at), from = below ? this.other.view : this.view;
-    this.lensSource = below ? this.other.source : this.source;
-    const lens = (this.lens = Object.assign(new View(below ? this.other.facts : this.facts), { turn: from.turn, mirror: from.mirror }));
-    lens.scale = lens.limited(Math.max(from.scale * MAGNIFIED, 2));
-    [lens.cx, lens.cy] = from.toScan(...at);
-    lens.pane = { x: Math.round(at[0] - side / 2), y: Math.round(at[1] - side / 2), w: side, h: side };
-    Object.assign(this.ring.style, { left: `${lens.pane.x / r}px`, top: `${lens.pane.y / r}px`, width: `${side / r}px`, height: `${side / r}px` });
-    return true;
   }
 
   inPane({ pane }, [X, Y]) { return X >= pane.x && Y >= pane.y && X < pane.x + pane.w && Y < pane.y + pane.h; }
@@ -354,7 +324,7 @@ export class Viewer {
   }
 
   turn(quarters) {
-    const fits = this.view.fits;
+    const fits = this.view.fitted;
     this.view.turn = (this.view.turn + quarters + 4) % 4;
     if (fits) this.view.fit();
     this.refill();
@@ -533,33 +503,7 @@ export class Viewer {
     if (this.settings.magnifier) this.refill(); else if (this.asked === undefined) this.read();
   }
 
-  read() {
-    const zoom = `${Math.round(100 * this.view.scale)} %`, at = this.pointerAt;
-    const other = at && this.other && this.inPane(this.other.view, at), view = other ? this.other.view : this.view;
-    const [x, y] = at ? view.toScan(...at) : [-1, -1];
-    if (!at || this.engine.lost || x < 0 || y < 0 || x >= view.width || y >= view.height) { this.bar.read({ zoom }); return; }
-    const facts = other ? this.other.facts : this.facts, four = this.engine.levelsAt(Math.floor(at[0]), Math.floor(at[1]), this.drawnHalf);
-    const level = four[this.look.energy], share = level / facts.white, display = facts.grey === "display";
-    const mm = display || !level ? null : steelMm(facts.steel, -Math.log(four[0] / facts.white));
-    this.bar.read({
-      zoom, place: `${Math.floor(x)}, ${Math.floor(y)}`,
-      level: facts.energies > 1 ? `${four[0]} / ${four[1]}` : `${four[0]}`,
-      transmission: display ? null : `${(100 * share).toPrecision(3)} %`,
-      steel: mm === null ? null : `${mm === Infinity ? "> 500" : Math.max(0, mm).toFixed(mm < 20 ? 1 : 0)} ${this.text("mm")}`,
-      material: this.materialAt(four, facts),
-    });
-  }
-
-  /** The most probable class for a pair of levels, where it is more probable than not. */
-  materialAt(four, facts) {
-    if (!this.classes || !this.look.table || facts !== this.facts || !four[0]) return null;
-    const [deepest, first, last] = this.look.table, high = -Math.log(four[0] / facts.white), low = -Math.log(Math.max(four[1], 0.5) / facts.white);
-    if (high < 0.02) return null;
-    const { rows, columns, probable } = this.classes, clip = (v) => Math.min(1, Math.max(0, v));
-    const c = Math.round(Math.sqrt(clip(high / deepest)) * (columns - 1)), r = Math.round(clip((low / high - first) / (last - first)) * (rows - 1));
-    const four4 = [...probable.subarray(4 * (r * columns + c), 4 * (r * columns + c) + 4)], best = four4.indexOf(Math.max(...four4));
-    return four4[best] > 153 ? `${this.text(`class.${best}`)} ${Math.round(four4[best] / 2.55)} %` : this.text("class.unclear");
-  }
+  read() { this.bar.read(readings(this)); }
 
   // ── for tests ─────────────────────────────────────────────────────────────────────────────────
 
