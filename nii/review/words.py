@@ -88,6 +88,8 @@ PARTS = (
     "container %(number)s, loaded",
     "container %(number)s",
     "vehicle %(number)s",
+    "empty",
+    "loaded",
 )
 """What :attr:`nii.inspection.Structure.label` says."""
 
