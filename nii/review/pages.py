@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -72,7 +73,7 @@ def viewer(request: Request) -> Response:
     papers = desk.papers(person, case)
     found = document(
         case.inspection,
-        lambda text: words.translate(speak, text),
+        functools.partial(words.translate, speak),
         boxes=[
             DrawnBox(kept.id, kept.mark.box_xyxy, kept.mark.remark, kept.officer)
             for kept in papers.drawn
