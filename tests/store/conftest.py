@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from nii.inspection import Inspection, Level
 from nii.store import inspections, scans
@@ -20,26 +17,6 @@ from nii.store.inspections import Filed
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 EXAMPLE = Path(__file__).with_name("inspection.json")
-POSTGRES_URL = os.environ.get("NII_TEST_POSTGRES_URL")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | Path]:
-    """Give the place of an empty database: a SQLite file, or a fresh schema in PostgreSQL."""
-    if request.param == "sqlite":
-        yield tmp_path / "nii.sqlite"
-        return
-    if POSTGRES_URL is None:
-        pytest.skip("NII_TEST_POSTGRES_URL names no PostgreSQL database")
-    schema = f"nii_test_{uuid.uuid4().hex}"
-    engine = sa.create_engine(POSTGRES_URL)
-    with engine.begin() as connection:
-        connection.execute(sa.schema.CreateSchema(schema))
-    url = engine.url.update_query_dict({"options": f"-csearch_path={schema}"})
-    yield url.render_as_string(hide_password=False)
-    with engine.begin() as connection:
-        connection.execute(sa.schema.DropSchema(schema, cascade=True))
-    engine.dispose()
 
 
 @pytest.fixture
