@@ -42,7 +42,7 @@ class Entry:
     """What is to be logged: the kind of event, the inspection it is about, its facts."""
 
     kind: str
-    inspection_id: int
+    inspection_id: int | None
     payload: Mapping[str, Any]
 
 
