@@ -24,8 +24,13 @@ from nii.store.database import Store, timestamp
 _TABLE = tables.events
 ORIGIN_SHA256 = "0" * 64
 """What stands in the first event in place of a digest before it."""
+
+# Evidence: each of these events goes with a record, which :func:`verify` holds against it.
 INSPECTED = "inspected"
+LINKED = "linked"
 DECIDED = "decided"
+MARKED = "marked"
+EXAMINED = "examined"
 _BEFORE_ACCOUNTS = {
     "user_id": None,
     "reason_code": "",
@@ -34,16 +39,48 @@ _BEFORE_ACCOUNTS = {
     "blind": False,
 }
 """What a decision has in the columns that came later than its event."""
+
+# What happened to an inspection.
 PACKAGED = "packaged"
+EXPORTED = "exported"
+VIEWED = "viewed"
+CLAIMED = "claimed"
+RELEASED = "released"
+ASKED = "asked"
+REFUSED = "refused"
+
+# What users did, and what was done about them.
+LOGGED_IN = "logged in"
+LOGGED_OUT = "logged out"
+LOGIN_FAILED = "login failed"
+USER_CREATED = "user created"
+USER_CHANGED = "user changed"
+PASSWORD_SET = "password set"  # noqa: S105 - a kind of event, no password
+TOKEN_CREATED = "token created"  # noqa: S105 - the same
+TOKEN_REVOKED = "token revoked"  # noqa: S105 - the same
+SITE_CHANGED = "site changed"
+SETTINGS_CHANGED = "settings changed"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is to be logged: the kind of event, the inspection it is about, its facts."""
+    """What is to be logged: the kind of event, the inspection it is about if any, its facts."""
 
     kind: str
     inspection_id: int | None
     payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did something: the name as shown then, and the user; None where a program did."""
+
+    name: str
+    user_id: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the actor as JSON types."""
+        return {"name": self.name, "user_id": self.user_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +135,12 @@ def append(connection: sa.Connection, entry: Entry, at: datetime) -> Head:
     digest = _digest(row)
     connection.execute(sa.insert(_TABLE).values(row | {"sha256": digest}))
     return Head(last.number + 1, digest)
+
+
+def log(store: Store, entry: Entry, at: datetime) -> Head:
+    """Add an event in a transaction of its own."""
+    with store.write() as connection:
+        return append(connection, entry, at)
 
 
 def head(store: Store) -> Head:

@@ -106,6 +106,11 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def moment(text: str | None) -> datetime | None:
+    """Return the time that :func:`timestamp` wrote; None stays None."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
 def migration_config(connection: sa.Connection) -> Config:
     """Return Alembic's settings for the migrations of this package on an open connection."""
     config = Config()
