@@ -116,7 +116,7 @@ def outlines_of(inspection: Inspection) -> tuple[Outline, ...]:
     )
 
 
-def preview(picture: Picture, widest: int = 1600) -> Picture:
+def preview(picture: Picture, widest: int = 1600) -> UInt8[np.ndarray, "rows columns *colour"]:
     """Return the picture small enough to stand inside a page."""
     height, width = picture.shape[:2]
     if width <= widest:

@@ -254,6 +254,8 @@ def _place(
         path = out / IMAGES / str(before["file"])
         if path.is_file() and path.stat().st_size == before["bytes"]:
             return _Placed(path, str(before["sha256"]), bool(before["rewritten"]), fresh=False)
+    for file in item.kept.files:
+        _check_unaltered(scans.path_of(store, file.sha256), file.sha256)
     with scans.original_files(store, item.kept) as files:
         if _carries_facts(files, item.values):
             path = out / IMAGES / f"{item.name}{_REWRITTEN}"
@@ -262,15 +264,18 @@ def _place(
     kept = item.kept.files[0]
     path = out / IMAGES / f"{item.name}{_suffix(kept.name)}"
     _copy(scans.path_of(store, kept.sha256), path, link=link)
-    if sha256_of_file(path) != kept.sha256:
-        path.unlink()
-        raise NiiError(
-            kept.name,
-            found="an original file that was altered",
-            expected=f"the SHA-256 {kept.sha256}",
-            remedy="Restore the folder of original files from a backup.",
-        )
     return _Placed(path, kept.sha256, rewritten=False, fresh=True)
+
+
+def _check_unaltered(path: Path, sha256: str) -> None:
+    if path.is_file() and sha256_of_file(path) == sha256:
+        return
+    raise NiiError(
+        path,
+        found="an original file that is missing or was altered",
+        expected=f"the SHA-256 {sha256}",
+        remedy="Restore the folder of original files from a backup.",
+    )
 
 
 def _suffix(name: str) -> str:

@@ -146,7 +146,7 @@ def _sorted_out(
     positives, negatives, wrong = [], [], []
     for row in marks:
         region = regions.get((row["inspection_id"], row["region_number"]))
-        own = json.loads(row["box_xyxy"]) if row["box_xyxy"] else None
+        own = [float(v) for v in json.loads(row["box_xyxy"])] if row["box_xyxy"] else None
         name = row["class_name"] or (region.class_name if region else "")
         score = region.score if region else None
         corners = own or (region.box_xyxy if region else None)
@@ -206,7 +206,7 @@ def _overlap(one: Box, two: Box) -> float:
 def _inside(corners: Sequence[float], size: tuple[int, int]) -> Box | None:
     """Return a box cut to its scan; None where nothing is left of it."""
     height, width = size
-    x0, y0, x1, y1 = (float(edge) for edge in corners)
+    x0, y0, x1, y1 = corners
     box = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
     return box if box[0] < box[2] and box[1] < box[3] else None
 
