@@ -405,6 +405,13 @@ COMMANDS = (
 )
 
 
+def name_of(command: object) -> str:
+    """Return the word that a command is called by."""
+    if isinstance(command, cyclopts.App):
+        return str(command.name[0])
+    return str(getattr(command, "__name__", "")).replace("_", "-")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):

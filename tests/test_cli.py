@@ -141,7 +141,7 @@ def test_help_and_version_are_zero(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out.strip() == nii.__version__
     for command in cli.COMMANDS:
-        name = str(getattr(command, "__name__", ""))
+        name = cli.name_of(command)
         assert cli.main([name, "--help"]) == 0
         assert f"Example: nii {name}" in capsys.readouterr().out
 
@@ -206,7 +206,7 @@ def _raise(error: BaseException) -> Callable[..., int]:
         (BundleError("b", found="f", expected="e", remedy="Do r."), 1, "b: found f; expected e."),
         (ConfigError("c", found="f", expected="e", remedy="Do r."), 2, "Do r."),
         (ModuleNotFoundError("no", name="torch.nn"), 1, "training needs: pip install 'nii[train]'"),
-        (ModuleNotFoundError("no", name="uvicorn"), 1, "the web app needs: pip install"),
+        (ModuleNotFoundError("no", name="jinja2"), 1, "the web app needs: pip install"),
         (PermissionError(13, "denied", "/x"), 1, "access rights"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nii.bundle import (
     PARITY_FILE,
+    Beside,
     Bundle,
     Card,
     Thresholds,
@@ -134,8 +135,15 @@ def calibrated(
         thresholds=Thresholds(look, search, card.thresholds.structure, basis),
         guarantee=spec,
         provenance=story.to_json(),
+        variants={},
     )
-    return Calibrated(new, made, picture, notes_of(seen, cases, made, config))
+    notes = notes_of(seen, cases, made, config)
+    if card.variants:
+        left = ", ".join(card.variants)
+        notes += (
+            f"Left out: {left}. nii export OUT OUT --quantize compares anew at these scores.",
+        )
+    return Calibrated(new, made, picture, notes)
 
 
 def raised(version: str) -> str:
@@ -198,7 +206,7 @@ def write_calibrated(source: Bundle, done: Calibrated, out: Path) -> Bundle:
         model,
         parity,
         test.read_bytes() if test else None,
-        weights.read_bytes() if weights else None,
+        Beside(weights=weights.read_bytes() if weights else None),
     )
 
 

@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 from nii import formats, taxonomy
-from nii.bundle import CARD_KEY, Bundle, Card, DecodeSpec, Thresholds, read_bundle, write_bundle
+from nii.bundle import (
+    CARD_KEY,
+    Beside,
+    Bundle,
+    Card,
+    DecodeSpec,
+    Thresholds,
+    read_bundle,
+    write_bundle,
+)
 from nii.detections import Detections
 from nii.errors import ConfigError
 from nii.evaluate.calibration import (
@@ -164,7 +173,9 @@ def test_the_bundle_keeps_its_network_and_carries_the_card_twice(
     ]
     graph = onnx.helper.make_graph([node], "g", values[:1], values[1:])
     model = onnx.helper.make_model(graph).SerializeToString()
-    source: Bundle = write_bundle(tmp_path / "eye", _card(), model, {}, b"test", b"weights")
+    source: Bundle = write_bundle(
+        tmp_path / "eye", _card(), model, {}, b"test", Beside({}, b"weights")
+    )
     out = tmp_path / "here"
     written, done = calibrate_bundle(
         source.folder, seen[0], out, GuaranteeConfig(miss=0.3), report=tmp_path / "report"
