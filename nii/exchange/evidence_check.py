@@ -55,8 +55,9 @@ _RECORD_EVENTS = {
     "decisions": "decided",
     "marks": "marked",
     "outcomes": "examined",
+    "documents": "linked",
 }
-"""Table of a record: kind of the event that is written with it."""
+"""Table of a record: kind of the event that is written with it, or with several of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,8 @@ def record_faults(
             faults.append(f"inspection {number} is not the one that the log tells of")
     faults += [f"inspection {key} is missing" for key in digests if key not in documents]
     for table, kind in _RECORD_EVENTS.items():
-        logged = {fact["id"]: fact for _, fact in facts.get(kind, ()) if "id" in fact}
+        told = [fact for _, whole in facts.get(kind, ()) for fact in whole.get(table, [whole])]
+        logged = {fact["id"]: fact for fact in told}
         rows = {row["id"]: row for row in records[table]}
         for number in sorted(logged.keys() | rows.keys()):
             fault = _compare(logged.get(number), rows.get(number))

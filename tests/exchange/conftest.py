@@ -114,7 +114,9 @@ class Desk:
         row = {"scan_sha256": filed.scan_sha256, "kind": kind, "value": value}
         row |= {"linked_at": AT, "linked_by": "manifest"}
         with self.store.write() as connection:
-            connection.execute(sa.insert(tables.documents).values(row))
+            new = sa.insert(tables.documents).values(row).returning(tables.documents)
+            linked = [connection.execute(new).one()._asdict()]
+            audit.append(connection, audit.Entry("linked", filed.id, {"documents": linked}), NOON)
 
     def add(self, table: sa.Table, kind: str, filed: Filed, **facts: object) -> int:
         """Add a row and its event, as the store does."""

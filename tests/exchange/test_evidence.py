@@ -77,7 +77,7 @@ def test_everything_about_the_scan_and_nothing_else(
     }
     events = json.loads(members["log.json"])["events"]
     assert {event["inspection_id"] for event in events} == {busy.id}
-    kinds = ["inspected", "marked", "marked", "marked", "decided", "examined", "exported"]
+    kinds = ["inspected", "linked", "marked", "marked", "marked", "decided", "examined", "exported"]
     assert [event["kind"] for event in events] == kinds
     assert (
         sha256_of_bytes(members[f"inspections/{busy.id}.json"])

@@ -41,6 +41,7 @@ def made(
     folder = tmp_path_factory.mktemp("evidence")
     desk = desk_of(folder, 5)
     filed, other = desk.scan(), desk.scan()
+    desk.document(filed, "container", "CSQU3054383")
     for _ in range(3):
         desk.mark(filed, "confirmed", 1)
         desk.decide(other)
@@ -190,7 +191,7 @@ def test_a_changed_extract_does_not_chain(
 
 
 @settings(max_examples=40)
-@given(order=st.permutations(range(11)))
+@given(order=st.permutations(range(12)))
 def test_permuted_events_are_found(package: Path, order: list[int]) -> None:
     """Any other order of the events than their own is a fault."""
     with zipfile.ZipFile(package) as archive:
@@ -239,7 +240,9 @@ def test_another_scan_is_found(package: Path, desk: Desk, tmp_path: Path) -> Non
 def test_records_and_events_belong_together() -> None:
     """A record without event, an event without record, and differing facts are told apart."""
     event = {"kind": "marked", "inspection_id": 1, "payload": '{"id": 1, "mark": "drawn"}'}
-    empty: dict[str, list[dict[str, Any]]] = {"decisions": [], "marks": [], "outcomes": []}
+    empty: dict[str, list[dict[str, Any]]] = {
+        name: [] for name in ("decisions", "marks", "outcomes", "documents")
+    }
     assert "missing" in record_faults(empty, {}, [event])[0]
     row = {"id": 1, "mark": "drawn"}
     assert record_faults(empty | {"marks": [row]}, {}, [event]) == []
