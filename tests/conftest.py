@@ -101,6 +101,30 @@ def cuda() -> str:
     return "cuda"
 
 
+_SHAPE = """
+SELECT (SELECT version_num FROM alembic_version),
+       (SELECT count(*) FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+         WHERE relnamespace = current_schema()::regnamespace),
+       (SELECT string_agg(tgenabled::text, '' ORDER BY tgenabled)
+          FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+         WHERE relnamespace = current_schema()::regnamespace)
+"""
+"""What tells whether a test has changed tables or triggers."""
+_EMPTY = """
+SET LOCAL lock_timeout = '2s';
+SET LOCAL session_replication_role = replica;
+DO $$ DECLARE item record; BEGIN
+  FOR item IN SELECT relname, relkind FROM pg_class
+    WHERE relnamespace = current_schema()::regnamespace AND relname <> 'alembic_version'
+  LOOP
+    IF item.relkind = 'r' THEN EXECUTE format('DELETE FROM %I', item.relname); END IF;
+    IF item.relkind = 'S' THEN EXECUTE format('ALTER SEQUENCE %I RESTART', item.relname); END IF;
+  END LOOP;
+END $$;
+"""
+"""Empties all tables past their triggers, and counts from 1 again."""
+
+
 class PostgresServer:
     """A PostgreSQL of the tests' own: in a temporary folder, reached by a socket in it.
 
@@ -113,10 +137,13 @@ class PostgresServer:
         self.folder = Path(tempfile.mkdtemp(prefix="nii-postgres-"))
         self.user = "postgres" if os.geteuid() == 0 else getpass.getuser()
         self.process: subprocess.Popen[bytes] | None = None
+        self.spare: list[str] = []
+        self.shape = ""
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             shutil.chown(self.folder, self.user, self.user)
         self.folder.chmod(0o755)
-        self._call("initdb", "--auth=trust", "--username=owner", "--encoding=UTF8", "--no-sync")
+        place = f"--pgdata={self.folder / 'data'}"
+        self._call("initdb", place, "--auth=trust", "--username=owner", "--encoding=UTF8", "-N")
         self.start()
 
     def start(self) -> None:
@@ -176,14 +203,44 @@ class PostgresServer:
         engine.dispose()
         return self.url(name)
 
+    def desk(self) -> str:
+        """Return the address of a schema with the newest tables, all of them empty."""
+        from nii.store.database import open_store
+
+        if self.spare:
+            return self.spare.pop()
+        url = self.fresh()
+        open_store(url, self.folder).close()
+        self.shape = self.shape or self._shape_of(url)
+        return url
+
+    def give_back(self, url: str) -> None:
+        """Empty a schema and keep it for another test, unless a test has changed its tables."""
+        engine = sa.create_engine(url)
+        try:
+            if self._shape_of(url) == self.shape:
+                with engine.begin() as connection:
+                    connection.exec_driver_sql(_EMPTY)
+                self.spare.append(url)
+        except sa.exc.DBAPIError as error:
+            assert "lock timeout" in str(error), error  # noqa: PT017 - a test has left a lock
+        finally:
+            engine.dispose()
+
+    def _shape_of(self, url: str) -> str:
+        engine = sa.create_engine(url)
+        with engine.connect() as connection:
+            shape = str(connection.exec_driver_sql(_SHAPE).one())
+        engine.dispose()
+        return shape
+
     def _as_user(self) -> list[str]:
         if os.geteuid() != 0:
             return []
         return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
 
     def _call(self, program: str, *arguments: str) -> None:
-        place = ["-D", str(self.folder / "data")]
-        command = [*self._as_user(), str(self.programs / program), *arguments, *place]
+        command = [*self._as_user(), str(self.programs / program), *arguments]
         result = subprocess.run(  # noqa: S603
             command, capture_output=True, check=False, cwd=self.folder
         )
@@ -214,3 +271,26 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
         return tmp_path / "nii.sqlite"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.fresh()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a SQLite file with the newest tables, all of them empty."""
+    from nii.store.database import open_store
+
+    folder = tmp_path_factory.mktemp("migrated")
+    open_store(folder / "nii.sqlite", folder / "files").close()
+    return folder / "nii.sqlite"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def desk_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | Path]:
+    """Give the place of a database with the newest tables, all empty, in either engine."""
+    if request.param == "sqlite":
+        source: Path = request.getfixturevalue("migrated_file")
+        yield shutil.copy(source, tmp_path / "nii.sqlite")
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = server.desk()
+    yield url
+    server.give_back(url)

@@ -75,7 +75,7 @@ class DataConfig:
     single_energy_share: float = 0.15
     """Share of the scans shown with one energy only."""
     benign_crop_share: float = 0.4
-    """Share of the crops taken anywhere; the rest lie around a threat."""
+    """Share of the crops taken anywhere in structures; the rest lie around a threat."""
     anomaly_share: float = 0.0
     """Share of the crops into which a piece of another place of the scan is blended; it counts as
     an anomaly and as no threat. Only a network with an anomaly map learns from it."""
@@ -211,6 +211,8 @@ class TrainConfig:
     """Most scans in one validation."""
     checkpoint_every_minutes: float = 5.0
     """Longest time between two checkpoints."""
+    frozen: tuple[str, ...] = ()
+    """Branches of the network that stay as they are (``detail``, ``overview``), batch norms too."""
     initial: Path | None = None
     """Checkpoint whose averaged weights the network starts from; its classes and sizes are those
     of this run. Without it weights are drawn."""

@@ -239,8 +239,9 @@ class TrainingSet(Dataset[Any]):
         spec = self._task.preprocess
         threats = _visible(_of_classes(truth, self._task.threats), scan, spec)
         planter = Planter.of(scan, truth, threats, self._config.anomaly_share)
+        places = _of_classes(truth, self._task.structures).boxes_xyxy
         return tuple(
-            vary_crop(_crop(scan, threats, (self._config, spec, planter), rng), rng)
+            vary_crop(_crop(scan, (threats, places), (self._config, spec, planter), rng), rng)
             for _ in range(self._config.crops_per_scan)
         )
 
@@ -334,12 +335,16 @@ def _channels(
 
 def _crop(
     scan: Scan,
-    threats: Detections,
+    truth: tuple[Detections, Float32[np.ndarray, "n 4"]],
     settings: tuple[DataConfig, PreprocessSpec, Planter],
     rng: np.random.Generator,
 ) -> Picture:
-    """Return a square crop, around a threat or anywhere, brought to the size of the network."""
+    """Return a square crop, around a threat or elsewhere, brought to the size of the network.
+
+    Elsewhere is in a structure where any is labelled, since air teaches next to nothing.
+    """
     config, spec, planter = settings
+    threats, places = truth
     side = int(config.crop_px * rng.uniform(*_ZOOM))
     if len(threats) and rng.random() >= config.benign_crop_share:
         box = threats.boxes_xyxy[rng.integers(len(threats))]
@@ -347,7 +352,9 @@ def _crop(
         middle_x = (box[0] + box[2]) / 2 + rng.uniform(-reach, reach)
         middle_y = (box[1] + box[3]) / 2 + rng.uniform(-reach, reach)
     else:
-        middle_x, middle_y = rng.uniform(0, scan.width), rng.uniform(0, scan.height)
+        whole = np.asarray([0, 0, scan.width, scan.height], np.float32)
+        place = places[rng.integers(len(places))] if len(places) else whole
+        middle_x, middle_y = rng.uniform(place[0], place[2]), rng.uniform(place[1], place[3])
     x0 = int(np.clip(middle_x - side / 2, 0, max(scan.width - side, 0)))
     y0 = int(np.clip(middle_y - side / 2, 0, max(scan.height - side, 0)))
     x1, y1 = min(x0 + side, scan.width), min(y0 + side, scan.height)

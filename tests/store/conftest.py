@@ -20,9 +20,9 @@ EXAMPLE = Path(__file__).with_name("inspection.json")
 
 
 @pytest.fixture
-def store(database: str | Path, tmp_path: Path) -> Iterator[Store]:
+def store(desk_database: str | Path, tmp_path: Path) -> Iterator[Store]:
     """Give an empty store."""
-    opened = open_store(database, tmp_path / "files")
+    opened = open_store(desk_database, tmp_path / "files")
     yield opened
     opened.close()
 
