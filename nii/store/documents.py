@@ -125,7 +125,8 @@ def wagon_fits(number: str) -> bool:
     up to a multiple of 10.
 
     Reference:
-        UIC leaflet 438-2 (12 digits); numbering of wagons of the 1520 mm gauge (8 digits).
+        UIC leaflet 438-2 (12 digits). That wagons of the 1520 mm gauge (8 digits) go by the same
+        rule is an assumption: no published example was at hand to check it against.
     """
     digits = number.replace("-", "").replace(" ", "")
     if not _WAGON.fullmatch(digits):
