@@ -39,6 +39,7 @@ from nii.review.guard import HEADERS, Guard
 from nii.review.identity import KNOWN, STRANGERS, Identity
 from nii.review.limits import Limiter
 from nii.review.pictures import Pictures
+from nii.review.problems import problem
 from nii.review.rendering import show, tongue_of
 from nii.store.database import Store
 
@@ -134,7 +135,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     detail = error.detail if isinstance(error, HTTPException) else ""
     headers = error.headers if isinstance(error, HTTPException) else None
     if request.url.path.startswith("/api/"):
-        return operations.problem(status, detail, headers)
+        return problem(status, detail, headers)
     speak = tongue_of(request)
     messages = {
         403: speak.say("This is not for your account."),
@@ -149,7 +150,7 @@ async def on_refusal(request: Request, error: Exception) -> Response:
     """Answer to something that the store refuses and no page expected."""
     assert isinstance(error, NiiError)  # noqa: S101 - for the reader
     if request.url.path.startswith("/api/"):
-        return operations.problem(422, str(error))
+        return problem(422, str(error))
     message = tongue_of(request).say("This cannot be done now.")
     return show(request, "error.html", status=422, message=message, advice=str(error))
 

@@ -263,14 +263,14 @@ class Desk:
                 expected="a reason code, because the model's regions are not shown",
                 remedy="Say what you saw.",
             )
-        seen = fields.get("seen")
+        seen, seconds = fields.get("seen"), fields.get("seconds")
         opinion = Opinion(
             verdict=Verdict(verdict),
             officer=person.name,
             reason=reason,
             user_id=person.id,
             reason_code=code,
-            seconds=fields.get("seconds"),
+            seconds=None if seconds is None else float(seconds),
             group=str(fields.get("group") or ""),
             seen=int(seen) if isinstance(seen, int) else None,
         )
@@ -284,14 +284,17 @@ class Desk:
         """
         if case.blind and fields.get("region_number") is not None:
             raise HTTPException(404)
-        box = fields.get("box_xyxy")
+        box = None
+        if fields.get("box_xyxy") is not None:
+            left, top, right, bottom = map(float, fields["box_xyxy"])
+            box = (left, top, right, bottom)
         mark = Mark(
             Sign(fields["mark"]),
-            fields.get("region_number"),
+            _whole(fields.get("region_number")),
             fields.get("class_name") or "",
-            None if box is None else (box[0], box[1], box[2], box[3]),
+            box,
             fields.get("remark") or "",
-            fields.get("withdraws"),
+            _whole(fields.get("withdraws")),
         )
         return marks.add(self.store, case.filed.id, mark, person.actor, self.clock())
 
@@ -355,3 +358,8 @@ class Desk:
         if user is None:
             raise HTTPException(403)
         return user
+
+
+def _whole(value: Any) -> int | None:  # noqa: ANN401
+    """Return a number as JSON may give it, 1 or 1.0, as a whole one."""
+    return None if value is None else int(value)

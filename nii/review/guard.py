@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nii.review.problems import problem
 
 BODY_LIMIT_BYTES = 64 << 10
 """Highest size of a request: a form of a few thousand characters."""
@@ -67,7 +69,7 @@ class Guard:
         await answer(scope, receive, send_with_headers)
 
 
-def refuse(scope: Scope, hosts: frozenset[str]) -> PlainTextResponse | None:
+def refuse(scope: Scope, hosts: frozenset[str]) -> Response | None:
     """Return the answer to a request that must not reach the app, or None if it may."""
     headers = Headers(scope=scope)
     given = headers.getlist("host")
@@ -75,8 +77,11 @@ def refuse(scope: Scope, hosts: frozenset[str]) -> PlainTextResponse | None:
         return PlainTextResponse("This host name is not served.\n", 421)
     if scope["method"] in _SAFE_METHODS:
         return None
-    if not (bearer(headers) or _own_page(headers, f"{scope['scheme']}://{given[0]}")):
-        return PlainTextResponse("Only our own pages may change something.\n", 403)
+    api = scope["path"].startswith("/api/")
+    bare = api and "cookie" not in headers  # carries nothing that another site could make use of
+    own = bare or bearer(headers) or _own_page(headers, f"{scope['scheme']}://{given[0]}")
+    if not own:
+        return _say(403, "Only our own pages may change something.", api=api)
     if scope["method"] == "DELETE" and not {"content-length", "transfer-encoding"} & set(headers):
         return None  # it has no body
     return _refuse_size(headers, scope["path"])
@@ -94,13 +99,18 @@ def _own_page(headers: Headers, origin: str) -> bool:
     return headers.getlist("origin") == [origin] and site == "same-origin"
 
 
-def _refuse_size(headers: Headers, path: str) -> PlainTextResponse | None:
+def _say(status: int, text: str, *, api: bool) -> Response:
+    return problem(status, text) if api else PlainTextResponse(f"{text}\n", status)
+
+
+def _refuse_size(headers: Headers, path: str) -> Response | None:
+    api = path.startswith("/api/")
     size = headers.get("content-length", "")
     if not (size.isascii() and size.isdigit()) or "transfer-encoding" in headers:
-        return PlainTextResponse("The size of the request is missing.\n", 411)
+        return _say(411, "The size of the request is missing.", api=api)
     limit = SCAN_LIMIT_BYTES if path == SCANS_PATH else BODY_LIMIT_BYTES
     if int(size[:20]) > limit:
-        return PlainTextResponse("The request is too large.\n", 413)
+        return _say(413, "The request is too large.", api=api)
     return None
 
 

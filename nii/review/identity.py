@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nii.review import auth, guard, operations
+from nii.review import auth, guard
 from nii.review.auth import Person
 from nii.review.desk import Desk
 from nii.review.limits import Limiter, Rate
+from nii.review.problems import problem
 
 OPEN = ("/login", "/language", "/healthz", "/oidc/start", "/oidc/back", "/api/v1/openapi.json")
 """Paths for everybody; and all below ``/static/``."""
@@ -75,7 +76,7 @@ class Identity:
         if not wait:
             return None
         headers = {"Retry-After": str(int(wait) + 1)}
-        return operations.problem(429, "Too many requests; wait a little.", headers)
+        return problem(429, "Too many requests; wait a little.", headers)
 
 
 def _refuse(request: Request, person: Person | None) -> Response | None:
@@ -86,7 +87,7 @@ def _refuse(request: Request, person: Person | None) -> Response | None:
             return None
         if api:
             headers = {"WWW-Authenticate": "Bearer"}
-            return operations.problem(401, "Log in, or send a valid token.", headers)
+            return problem(401, "Log in, or send a valid token.", headers)
         if request.method not in ("GET", "HEAD"):
             return RedirectResponse("/login", 303)
         wanted = path + (f"?{request.url.query}" if request.url.query else "")
@@ -94,6 +95,6 @@ def _refuse(request: Request, person: Person | None) -> Response | None:
         return RedirectResponse(f"/login{back}", 303)
     if person.must_change and path not in FIRST:
         if api:
-            return operations.problem(403, "Change the one-time password first.")
+            return problem(403, "Change the one-time password first.")
         return RedirectResponse("/password", 303)
     return None

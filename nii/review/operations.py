@@ -4,7 +4,7 @@ One table of operations (:mod:`nii.review.api`) is the routes, the checks and th
 so the three cannot differ.
 
 Reference:
-    OpenAPI Specification 3.1.1 (2024). RFC 9457 (2023): problem details for HTTP APIs.
+    OpenAPI Specification 3.1.1 (2024).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ import nii
 from nii.errors import NiiError
 from nii.review import schema
 from nii.review.auth import Person, Right
+from nii.review.problems import MEDIA, problem
 from nii.review.schema import Schema
 from nii.store.claims import HeldError
 
 PREFIX = "/api/v1"
-_PROBLEM = "application/problem+json"
 _LOG = logging.getLogger(__name__)
 
 
@@ -113,15 +113,6 @@ def route(operation: Operation, asynchronous: bool = False) -> Route:  # noqa: F
         return JSONResponse(found, operation.status)
 
     return Route(operation.path, answer, methods=[operation.method], name=operation.name)
-
-
-def problem(
-    status: int, detail: str = "", headers: Mapping[str, str] | None = None
-) -> JSONResponse:
-    """Return an answer that says what is wrong."""
-    title = HTTPStatus(status).phrase
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail or title}
-    return JSONResponse(body, status, headers=headers, media_type=_PROBLEM)
 
 
 async def _call(operation: Operation, request: Request) -> Call:
@@ -252,5 +243,5 @@ _PROBLEM_SCHEMA: Schema = {
 
 
 def _refusal(status: int) -> dict[str, Any]:
-    content = {_PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content = {MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {"description": HTTPStatus(status).phrase, "content": content}
