@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nii.inspection import Inspection, Level
-from nii.store import inspections, scans
+from nii.store import inspections, scans, users
+from nii.store.audit import Actor
 from nii.store.database import Store, open_store
 from nii.store.inspections import Filed
+from nii.store.users import Credentials, Profile, Role, User
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 EXAMPLE = Path(__file__).with_name("inspection.json")
@@ -31,13 +34,29 @@ def store(desk_database: str | Path, tmp_path: Path) -> Iterator[Store]:
 def file_scan(store: Store, tmp_path: Path) -> Callable[..., Filed]:
     """Give a function that files an inspection of a scan with this content at this level."""
 
-    def file(content: str, level: Level = Level.SEARCH) -> Filed:
+    def file(
+        content: str,
+        level: Level = Level.SEARCH,
+        change: Callable[[Inspection], Inspection] = lambda inspection: inspection,
+        at: datetime = NOON,
+    ) -> Filed:
         path = tmp_path / "truck.tif"
         path.write_text(content)
         kept = scans.keep(store, [path])
-        return inspections.add(store, kept, _example(kept.sha256, level), NOON)
+        return inspections.add(store, kept, change(_example(kept.sha256, level)), at)
 
     return file
+
+
+@pytest.fixture
+def add_user(store: Store) -> Callable[..., User]:
+    """Give a function that adds a user."""
+
+    def add(login: str, role: Role = Role.OFFICER, **more: Any) -> User:  # noqa: ANN401
+        profile = Profile(login.title(), role, **more)
+        return users.create(store, login, profile, Credentials("hash"), Actor("setup"), NOON)
+
+    return add
 
 
 @pytest.fixture
