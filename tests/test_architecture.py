@@ -73,6 +73,11 @@ def test_every_test_file_has_a_subject() -> None:
         "test_real_data.py",
     }
     known = {place for path in MODULES for place in twins(path)}
+    scripts = (PACKAGE / "review" / "static").rglob("*.js")  # in tests/review/static, one to one
+    known |= {
+        ROOT / "tests" / path.relative_to(PACKAGE).parent / f"test_{path.stem}.py"
+        for path in scripts
+    }
     known |= {ROOT / "tests" / "store" / "test_migrations.py"}
     orphans = [
         name_of(path)
