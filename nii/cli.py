@@ -19,6 +19,7 @@ from cyclopts.validators import Number
 import nii
 from nii.cli_calibrate import adapt, calibrate, guarantee
 from nii.cli_data import data
+from nii.cli_desk import evidence, feedback
 from nii.cli_export import export
 from nii.cli_review import review
 from nii.cli_score import score
@@ -383,6 +384,8 @@ COMMANDS = (
     doctor,
     data,
     site_commands,
+    evidence,
+    feedback,
 )
 
 
