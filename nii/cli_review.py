@@ -23,6 +23,7 @@ def review(  # noqa: PLR0913 - each is a flag
     key: Path | None = None,
     proxy: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     break_minutes: Annotated[int, Parameter(validator=Number(gte=0))] = 20,
+    evidence_key: Path | None = None,
     oidc_issuer: str = "",
     oidc_client: str = "",
     oidc_name: str = "",
@@ -43,6 +44,8 @@ def review(  # noqa: PLR0913 - each is a flag
         key: private key of the certificate, PEM.
         proxy: address of a proxy that ends TLS before it; may be given several times.
         break_minutes: viewing time after which a break is advised; 0 never advises one.
+        evidence_key: private key that evidence packages are signed with; its passphrase stands in
+            NII_KEY_PASSPHRASE.
         oidc_issuer: address of an OpenID Connect provider; needs [oidc] and NII_OIDC_SECRET.
         oidc_client: name of this web app at the provider.
         oidc_name: name of the provider, as the log-in page shows it.
@@ -54,6 +57,7 @@ def review(  # noqa: PLR0913 - each is a flag
     server = ServerSettings(host, port, name, certificate, key, proxy)
     settings = ReviewSettings(
         break_minutes=break_minutes,
+        evidence_key=evidence_key,
         oidc_issuer=oidc_issuer,
         oidc_client=oidc_client,
         oidc_name=oidc_name,

@@ -12,7 +12,8 @@ import argparse
 import json
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,20 @@ def measure(store: Store, days: int) -> None:
     timed("tally by officer", 5, lambda: tally.by_officer(facts))
     timed("tally by class", 5, lambda: tally.by_class(facts))
     timed("tally by model", 5, lambda: tally.by_model(facts, names))
+    if find_spec("babel"):
+        _measure_numbers(columns, first, last)
+
+
+def _measure_numbers(columns: Columns, first: date, last: date) -> None:
+    """Time everything that the page of numbers computes, without writing the page."""
+    from nii.review import numbers
+
+    viewer = numbers.Viewer(1, None, all_officers=True)
+    year = numbers.Wanted(first, last)
+    month = numbers.Wanted(last - timedelta(days=29), last)
+    timed("page, year, first time", 1, lambda: numbers.measure(columns, viewer, year))
+    timed("page, year", 5, lambda: numbers.measure(columns, viewer, year))
+    timed("page, month", 5, lambda: numbers.measure(columns, viewer, month))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from nii.config import to_dict
 from nii.errors import NiiError
 from nii.exchange import evidence_page, evidence_pictures
 from nii.exchange.evidence_pictures import Outline
-from nii.exchange.evidence_records import EXPORTED, Dossier, gather, ids_of
+from nii.exchange.evidence_records import Dossier, gather, ids_of
 from nii.exchange.package import Member, entry_of, portable_names, written_atomically
 from nii.provenance import sha256_of_bytes
 from nii.store import audit, scans
@@ -134,8 +134,7 @@ def export(
         "scan_sha256": scan_sha256,
         "signer": signer,
     }
-    with store.write() as connection:
-        audit.append(connection, audit.Entry(EXPORTED, inspection_id, facts), at)
+    audit.log(store, audit.Entry(audit.EXPORTED, inspection_id, facts), at)
     dossier = gather(store, ids, scan_sha256)
     with written_atomically(path) as archive:
         return _write(archive, store, dossier, _Ending(exporter, at, key, signer))

@@ -21,17 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import sqlalchemy as sa
-
 from nii import dsse, signature
 from nii.config import from_dict
 from nii.errors import ConfigError, NiiError
-from nii.exchange import evidence
+from nii.exchange import evidence, evidence_records
 from nii.exchange.evidence import Manifest
 from nii.exchange.package import Member, entry_of
 from nii.inspection import Inspection
 from nii.provenance import SourceFile, sha256_of_bytes, sha256_of_sources
-from nii.store import audit, tables
+from nii.store import audit
 from nii.store.database import Store
 
 _CHUNK_BYTES = 1 << 20
@@ -52,10 +50,10 @@ _DAMAGE = (
 """What reading a damaged zip file, or one made to deceive, may end in."""
 _EVENT_FACTS = ("number", "at", "kind", "inspection_id", "payload")
 _RECORD_EVENTS = {
-    "decisions": "decided",
-    "marks": "marked",
-    "outcomes": "examined",
-    "documents": "linked",
+    "decisions": audit.DECIDED,
+    "marks": audit.MARKED,
+    "outcomes": audit.EXAMINED,
+    "documents": audit.LINKED,
 }
 """Table of a record: kind of the event that is written with it, or with several of its kind."""
 
@@ -114,12 +112,11 @@ def against_store(path: Path, store: Store) -> tuple[str, ...]:
         manifest = _manifest(archive)
         log = _json(archive, evidence.LOG)
     verdict = audit.verify(store, manifest.head)
-    faults = [] if verdict.intact else [f"log of the store: {verdict.reason}"]
-    ids, last = manifest.inspection_ids, manifest.head.number
-    table = tables.events
-    query = sa.select(table).where(table.c.inspection_id.in_(ids), table.c.number <= last)
+    faults = [f"log of the store: {fault.reason}" for fault in verdict.faults]
     with store.read() as connection:
-        rows = [row._asdict() for row in connection.execute(query.order_by(table.c.number))]
+        rows = evidence_records.events_of(
+            connection, manifest.inspection_ids, manifest.scan_sha256, manifest.head.number
+        )
     if rows != log["events"]:
         faults.append("the events of the package are not those of the store about this scan")
     return tuple(faults)

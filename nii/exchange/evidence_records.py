@@ -15,8 +15,6 @@ from nii.store import audit, scans, tables
 from nii.store.database import Store
 from nii.store.scans import KeptScan
 
-EXPORTED = "exported"
-"""Kind of the event that tells of a package or a set that left the store."""
 _RECORD_TABLES = (tables.decisions, tables.marks, tables.outcomes)
 
 
@@ -79,9 +77,32 @@ def gather(store: Store, ids: Sequence[int], scan_sha256: str) -> Dossier:
         papers = sa.select(tables.documents).where(tables.documents.c.scan_sha256 == scan_sha256)
         linked = connection.execute(papers.order_by(tables.documents.c.id))
         records[tables.documents.name] = [row._asdict() for row in linked]
-        events = _rows(connection, tables.events, ids)
+        events = events_of(connection, ids, scan_sha256)
         neighbours = _neighbours(connection, [row["number"] for row in events])
     return Dossier(scans.of(store, scan_sha256), kept, records, events, neighbours, head)
+
+
+def events_of(
+    connection: sa.Connection, ids: Sequence[int], scan_sha256: str, last: int | None = None
+) -> list[dict[str, Any]]:
+    """Return the events about some inspections and their scan, oldest first.
+
+    Documents may be linked before there is an inspection; such an event is found by its facts.
+
+    Args:
+        connection: reads.
+        ids: of the inspections.
+        scan_sha256: of the scan.
+        last: number of the newest event that counts; None: all.
+    """
+    table = tables.events.c
+    early = table.inspection_id.is_(None) & (table.kind == audit.LINKED)
+    query = sa.select(tables.events).where(
+        table.inspection_id.in_(ids) | (early & table.payload.contains(scan_sha256))
+    )
+    if last is not None:
+        query = query.where(table.number <= last)
+    return [row._asdict() for row in connection.execute(query.order_by(table.number))]
 
 
 def audit_head(connection: sa.Connection) -> audit.Head:
@@ -100,8 +121,7 @@ def _inspections(connection: sa.Connection, ids: Sequence[int]) -> dict[int, str
 
 def _rows(connection: sa.Connection, table: sa.Table, ids: Sequence[int]) -> list[dict[str, Any]]:
     query = sa.select(table).where(table.c.inspection_id.in_(ids))
-    order = table.c.number if table is tables.events else table.c.id
-    return [row._asdict() for row in connection.execute(query.order_by(order))]
+    return [row._asdict() for row in connection.execute(query.order_by(table.c.id))]
 
 
 def _neighbours(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, str]:

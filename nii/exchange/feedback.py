@@ -28,7 +28,6 @@ from nii.annotations.coco import CocoImage, CocoSet, write_coco
 from nii.config import to_dict
 from nii.detections import Detections
 from nii.errors import NiiError
-from nii.exchange.evidence_records import EXPORTED
 from nii.exchange.feedback_labels import Label, Labels, labels_of
 from nii.exchange.feedback_split import (
     SPLITS,
@@ -44,16 +43,14 @@ from nii.inspection import Inspection
 from nii.provenance import Provenance, sha256_of_file
 from nii.store import audit, scans, tables
 from nii.store.database import Store
+from nii.store.documents import Kind
 from nii.store.scans import KeptScan
-from nii.store.statistics import TEST_DOCUMENT
 
 KEY_FILE = "feedback.key"
 """Beside the folder of original files; never in the exported folder."""
 STATE = "feedback.json"
 IMAGES = "images"
 SCHEMA_VERSION = 1
-TEST_STEPS = ("threat image projection",)
-"""Beginnings of steps in a scan's provenance that make it a test."""
 _CHUNK_BYTES = 1 << 20
 _LONGEST_VALUE = 256
 _REWRITTEN = ".tif"
@@ -171,8 +168,7 @@ def export(
     report = _report(items, images, placed, left_out, removed)
     _write_state(out, key, state, report)
     facts = {"what": "feedback", "scans": dict(report.scans), "left_out": dict(report.left_out)}
-    with store.write() as connection:
-        audit.append(connection, audit.Entry(EXPORTED, None, facts), at)
+    audit.log(store, audit.Entry(audit.EXPORTED, None, facts), at)
     return report
 
 
@@ -187,7 +183,7 @@ def _items(store: Store, key: bytes) -> tuple[list[_Item], Counter[str]]:
         }
         labels = labels_of(opinions, rows["marks"], rows["outcomes"], rows["decisions"])
         kinds = {row["kind"] for row in rows["documents"]}
-        if TEST_DOCUMENT in kinds or _is_test(opinions):
+        if Kind.TEST.value in kinds:
             left_out["a test or a projected threat"] += 1
         elif labels.left_out:
             left_out[labels.left_out] += 1
@@ -230,11 +226,6 @@ def _rows_of(store: Store, sha256: str) -> dict[str, list[dict[str, Any]]]:
             query = sa.select(about).where(about.c.inspection_id.in_(ids)).order_by(about.c.id)
             found[about.name] = rows(query)
     return found
-
-
-def _is_test(opinions: Mapping[int, Inspection]) -> bool:
-    steps = (step for one in opinions.values() for step in one.scan.assumptions)
-    return any(step.startswith(TEST_STEPS) for step in steps)
 
 
 def _groups(store: Store, chosen: Sequence[str], key: bytes) -> dict[str, str]:

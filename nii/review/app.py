@@ -20,7 +20,20 @@ from starlette.staticfiles import StaticFiles
 
 import nii
 from nii.errors import NiiError
-from nii.review import accounts, api, live, logbook, operations, pages, posts, single, staff, tiles
+from nii.review import (
+    accounts,
+    api,
+    evidence,
+    live,
+    logbook,
+    numbers_page,
+    operations,
+    pages,
+    posts,
+    single,
+    staff,
+    tiles,
+)
 from nii.review.desk import Desk, ReviewSettings
 from nii.review.guard import HEADERS, Guard
 from nii.review.identity import KNOWN, STRANGERS, Identity
@@ -57,6 +70,8 @@ def create_app(
             *staff.ROUTES,
             *posts.ROUTES,
             *logbook.ROUTES,
+            *numbers_page.ROUTES,
+            *evidence.ROUTES,
             *single.ROUTES,
             Route("/events", events),
             Mount(operations.PREFIX, routes=api.ROUTES),

@@ -61,6 +61,8 @@ class ReviewSettings:
     """Folder for drawn pictures; None puts it beside the folder of original files."""
     break_minutes: int = 20
     """Viewing time after which a break is advised; 0 never advises one."""
+    evidence_key: Path | None = None
+    """Private key that evidence packages are signed with; None leaves them unsigned."""
     sessions: SessionSettings = SessionSettings()  # noqa: RUF009 - frozen
     """How long sessions last and when an account is locked."""
     oidc_issuer: str = ""

@@ -45,6 +45,7 @@ DOCUMENTS = {
     "plate": "Number plate",
     "manifest": "Manifest",
     "goods": "Goods",
+    "test": "Test",
 }
 MARKS = {
     "confirmed": "confirmed",

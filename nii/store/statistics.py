@@ -3,7 +3,7 @@
 Each inspection is one place in every column: the day it was filed, its site, model, level, highest
 score, classes, the first and the newest decision, the newest outcome of an examination. Days are
 kept in memory; a day is read again when an event speaks of one of its inspections. Days are those
-of UTC. Tests and projected threats (see :data:`TEST_DOCUMENT`) are left out.
+of UTC. Tests and projected threats (:attr:`nii.store.documents.Kind.TEST`) are left out.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from nii import taxonomy
 from nii.store import tables
 from nii.store.database import Store
 from nii.store.decisions import Verdict
+from nii.store.documents import Kind
 
-TEST_DOCUMENT = "test"
-"""Kind of a document that marks a scan as a test: a projected threat, training, acceptance."""
 NONE = -1
 """Stands in a column for what there is not."""
 VERDICTS = tuple(Verdict)
@@ -274,7 +273,7 @@ def _tests(
         sa.select(table.id)
         .join_from(tables.documents, tables.inspections, papers.scan_sha256 == table.scan_sha256)
         .join(tables.queue, tables.queue.c.inspection_id == table.id)
-        .where(papers.kind == TEST_DOCUMENT, filed)
+        .where(papers.kind == Kind.TEST.value, filed)
     )
     result = np.zeros(len(facts), np.bool_)
     result[_places(facts, connection.execute(query).scalars().all())] = True

@@ -16,7 +16,8 @@ from nii import formats
 from nii.inspection import Inspection
 from nii.provenance import SourceFile, sha256_of_file, sha256_of_sources
 from nii.scan import Scan
-from nii.store import audit, inspections, scans, tables
+from nii.store import audit, documents, inspections, scans, tables
+from nii.store.audit import Actor
 from nii.store.database import Store, open_folder
 from nii.store.inspections import Filed
 
@@ -111,12 +112,8 @@ class Desk:
 
     def document(self, filed: Filed, kind: str, value: str) -> None:
         """Tie a scan to a document."""
-        row = {"scan_sha256": filed.scan_sha256, "kind": kind, "value": value}
-        row |= {"linked_at": AT, "linked_by": "manifest"}
-        with self.store.write() as connection:
-            new = sa.insert(tables.documents).values(row).returning(tables.documents)
-            linked = [connection.execute(new).one()._asdict()]
-            audit.append(connection, audit.Entry("linked", filed.id, {"documents": linked}), NOON)
+        paper = documents.Paper(documents.Kind(kind), value)
+        documents.link(self.store, filed.scan_sha256, paper, Actor("manifest"), NOON)
 
     def add(self, table: sa.Table, kind: str, filed: Filed, **facts: object) -> int:
         """Add a row and its event, as the store does."""

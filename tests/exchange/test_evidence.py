@@ -16,11 +16,11 @@ import pytest
 
 from nii import dsse
 from nii.errors import NiiError
-from nii.exchange import evidence, evidence_check, evidence_records
+from nii.exchange import evidence, evidence_check, evidence_records, feedback
 from nii.exchange.evidence import Exporter
 from nii.provenance import sha256_of_bytes
 from nii.store import audit, scans
-from nii.store.database import open_folder
+from nii.store.database import open_folder, open_store
 
 if TYPE_CHECKING:
     from nii.store.inspections import Filed
@@ -73,16 +73,44 @@ def test_everything_about_the_scan_and_nothing_else(
         "decisions": 1,
         "marks": 3,
         "outcomes": 1,
-        "documents": 1,
+        "documents": 2,
     }
     events = json.loads(members["log.json"])["events"]
     assert {event["inspection_id"] for event in events} == {busy.id}
-    kinds = ["inspected", "linked", "marked", "marked", "marked", "decided", "examined", "exported"]
+    kinds = [
+        "inspected",
+        "linked",
+        "linked",
+        "marked",
+        "marked",
+        "marked",
+        "decided",
+        "examined",
+        "exported",
+    ]
     assert [event["kind"] for event in events] == kinds
     assert (
         sha256_of_bytes(members[f"inspections/{busy.id}.json"])
         == json.loads(events[0]["payload"])["document_sha256"]
     )
+
+
+def test_both_databases_give_evidence_and_feedback(
+    database: str | Path, desk: Desk, tmp_path: Path
+) -> None:
+    """On SQLite and on PostgreSQL the package is intact, fits the log, and the set is exported."""
+    store = open_store(database, tmp_path / "files")
+    desk = replace(desk, store=store)
+    filed = desk.scan()
+    desk.mark(filed, "confirmed", 1)
+    desk.decide(filed)
+    desk.examine(filed, found=True, class_name="firearm")
+    path = tmp_path / "a.zip"
+    evidence.export(store, filed.id, path, WHO, NOON)
+    assert evidence_check.check(path).faults == ()
+    assert evidence_check.against_store(path, store) == ()
+    assert feedback.export(store, tmp_path / "out", NOON).positives == {"firearm": 1}
+    store.close()
 
 
 def test_the_export_is_an_event_before_the_package_is_there(

@@ -52,7 +52,7 @@ def test_the_report_tells_everything(desk: Desk) -> None:
         "CSQU3054383",
         "test-model 1",
         "package or brick (narcotics, explosives)",
-        "has none",
+        "fits",
         evidence_page.DIGEST_RULE[:40],
     ):
         assert text in page, text
