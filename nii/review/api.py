@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from nii.errors import NiiError
 from nii.review import forms, live, operations, upload
 from nii.review.auth import Right
 from nii.review.desk import Desk
@@ -43,7 +44,7 @@ def queue(call: Call) -> dict[str, Any]:
     parameters = {name: str(value) for name, value in call.query.items() if value is not None}
     try:
         found = desk.page(call.person, desk.asked(parameters))
-    except HTTPException:
+    except (HTTPException, NiiError):
         raise HTTPException(400, "A parameter has a value that there is not.") from None
     return {
         "items": [forms.row(row) for row in found.rows],
@@ -262,8 +263,6 @@ OPERATIONS = (
     ),
 )  # fmt: skip
 
-_ASYNC = {"pushScan", "followEvents"}
-
 
 @functools.cache
 def description() -> dict[str, Any]:
@@ -278,5 +277,5 @@ def openapi(_request: Request) -> Response:
 
 ROUTES = [
     Route("/openapi.json", openapi),
-    *(operations.route(each, each.name in _ASYNC) for each in OPERATIONS),
+    *operations.routes(OPERATIONS),
 ]

@@ -9,9 +9,9 @@ Reference:
 
 from __future__ import annotations
 
+import inspect
 import json
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -31,7 +31,6 @@ from nii.review.schema import Schema
 from nii.store.claims import HeldError
 
 PREFIX = "/api/v1"
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,27 +91,38 @@ PATH_PARAMETERS: Mapping[str, Schema] = {
 }
 
 
-def route(operation: Operation, asynchronous: bool = False) -> Route:  # noqa: FBT001, FBT002
-    """Return the route of an operation below the prefix."""
+def routes(operations: Sequence[Operation]) -> list[Route]:
+    """Return a route for each path below the prefix, which knows all methods of the path."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    return [_route(path, methods) for path, methods in by_path.items()]
 
+
+def _route(path: str, methods: Mapping[str, Operation]) -> Route:
     async def answer(request: Request) -> Response:
-        try:
-            call = await _call(operation, request)
-            if asynchronous:
-                found = await operation.handler(call)
-            else:
-                found = await run_in_threadpool(operation.handler, call)
-        except HeldError as error:
-            return problem(409, str(error))
-        except NiiError as error:
-            return problem(422, str(error))
-        if isinstance(found, Response):
-            return found
-        if operation.answer is None:
-            return Response(status_code=operation.status)
-        return JSONResponse(found, operation.status)
+        method = "GET" if request.method == "HEAD" else request.method
+        return await _answer(methods[method], request)
 
-    return Route(operation.path, answer, methods=[operation.method], name=operation.name)
+    return Route(path, answer, methods=list(methods))
+
+
+async def _answer(operation: Operation, request: Request) -> Response:
+    try:
+        call = await _call(operation, request)
+        if inspect.iscoroutinefunction(operation.handler):
+            found = await operation.handler(call)
+        else:
+            found = await run_in_threadpool(operation.handler, call)
+    except HeldError as error:
+        return problem(409, str(error))
+    except NiiError as error:
+        return problem(422, str(error))
+    if isinstance(found, Response):
+        return found
+    if operation.answer is None:
+        return Response(status_code=operation.status)
+    return JSONResponse(found, operation.status)
 
 
 async def _call(operation: Operation, request: Request) -> Call:

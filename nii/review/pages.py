@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +26,7 @@ from nii.review.language import Tongue
 from nii.review.pictures import WIDEST_PX, Size
 from nii.review.rendering import show, tongue_of
 from nii.review.viewer import DrawnBox, OtherScan, document, score_in_words
+from nii.store.claims import HeldError
 
 _DIGITS = 10
 _PICTURE_HEADERS = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -71,7 +73,7 @@ def viewer(request: Request) -> Response:
     papers = desk.papers(person, case)
     found = document(
         case.inspection,
-        lambda text: words.translate(speak, text),
+        functools.partial(words.translate, speak),
         boxes=[
             DrawnBox(kept.id, kept.mark.box_xyxy, kept.mark.remark, kept.officer)
             for kept in papers.drawn
@@ -103,7 +105,9 @@ def _decide(request: Request, fields: dict[str, str]) -> Response:
     try:
         made = desk.decide(person, case, {**fields, "seconds": seconds, "seen": seen})
     except NiiError as error:
-        return _one(request, case, fields=fields, problem=_problem(tongue_of(request), error))
+        seen_now = desk.case(person, request.path_params["id"])
+        problem = _problem(tongue_of(request), error, seen_now.holder)
+        return _one(request, seen_now, fields=fields, problem=problem)
     # After a blind decision the regions are looked at, and so is what another decided meanwhile.
     if then == "next" and not case.blind and not made.unseen:
         return _next(desk, person)
@@ -194,8 +198,14 @@ def _NOTICES(speak: Tongue) -> Mapping[str, str]:  # noqa: N802 - a table in a l
     }
 
 
-def _problem(speak: Tongue, error: NiiError) -> str:
-    """Return why something was not stored; the known cases in the language of the page."""
+def _problem(speak: Tongue, error: NiiError, holder: str | None = None) -> str:
+    """Return why something was not stored; the usual cases in the language of the page."""
+    if isinstance(error, HeldError) and holder:
+        return speak.say(
+            "Not stored: %(name)s is working on this scan. Your words are kept here.", name=holder
+        )
+    if error.found == "a release without reason":
+        return speak.say("Not stored: a release needs a reason here.")
     return speak.say(
         "Not stored: %(found)s; expected: %(expected)s. %(remedy)s",
         found=error.found,

@@ -88,6 +88,8 @@ PARTS = (
     "container %(number)s, loaded",
     "container %(number)s",
     "vehicle %(number)s",
+    "empty",
+    "loaded",
 )
 """What :attr:`nii.inspection.Structure.label` says."""
 
@@ -104,8 +106,9 @@ def messages() -> frozenset[str]:
 
 def translate(tongue: Tongue, text: str) -> str:
     """Return a text of a model in a language, or as it stands where it is not recognised."""
-    if text in messages():
-        return tongue.say(text)
+    said = tongue.say(text)
+    if said != text:
+        return said
     for pattern, template in _patterns() if len(text) <= _LONGEST else ():
         found = pattern.fullmatch(text)
         if found:
