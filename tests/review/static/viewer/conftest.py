@@ -314,3 +314,9 @@ def open_desk(browser: Browser, site: Site, name: str, **context: Any) -> Desk: 
     found = site.tiles.pyramid(site.scans[name])
     assert found is not None
     return Desk(page, problems, found)
+
+
+@pytest.fixture(scope="session")
+def open_page() -> Any:  # noqa: ANN401 - a function
+    """Give the function that opens a page of its own."""
+    return open_desk
