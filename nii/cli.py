@@ -19,7 +19,9 @@ from cyclopts.validators import Number
 import nii
 from nii.cli_calibrate import adapt, calibrate, guarantee
 from nii.cli_data import data
+from nii.cli_desk import evidence, feedback
 from nii.cli_export import export
+from nii.cli_review import review
 from nii.cli_score import score
 from nii.cli_serve import serve
 from nii.cli_site import site as site_commands
@@ -362,23 +364,6 @@ def worker(  # noqa: PLR0913 - each is a flag
     return int(bool(summary.quarantined))
 
 
-def review(store: Path, *, host: str = "127.0.0.1", port: int = 8000) -> int:
-    """Show the store to officers, in a web app on this machine.
-
-    Example: nii review /srv/nii
-
-    Args:
-        store: folder of the store.
-        host: address to listen on.
-        port: port to listen on.
-    """
-    from nii.review.app import serve
-
-    _say(f"open http://{host}:{port}/")
-    serve(store, host, port)
-    return 0
-
-
 COMMANDS = (
     inspect,
     score,
@@ -399,7 +384,16 @@ COMMANDS = (
     doctor,
     data,
     site_commands,
+    evidence,
+    feedback,
 )
+
+
+def name_of(command: object) -> str:
+    """Return the word that a command is called by."""
+    if isinstance(command, cyclopts.App):
+        return str(command.name[0])
+    return str(getattr(command, "__name__", "")).replace("_", "-")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

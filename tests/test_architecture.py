@@ -68,6 +68,7 @@ def test_every_test_file_has_a_subject() -> None:
     """No tests are left behind by a module that moved."""
     about_the_whole = {
         "test_architecture.py",
+        "test_browser.py",
         "test_docs.py",
         "test_end_to_end.py",
         "test_real_data.py",

@@ -2,7 +2,8 @@
 
 A box is ``[x, y, width, height]`` in pixels. Beyond the standard, an image may carry ``sha256`` and
 ``seed``, and an annotation ``load`` (of a container), ``hs_chapters`` (of what a container or a
-vehicle carries) or ``behind_g_per_cm2`` (of a threat).
+vehicle carries) or ``behind_g_per_cm2`` (of a threat). Both may carry an object ``attributes`` with
+whatever else is known, as labelling tools write it; it is kept and not looked into.
 Categories are matched by name with :mod:`nii.taxonomy`; their ids in the file mean nothing here.
 """
 
@@ -12,6 +13,7 @@ import json
 import os
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -46,6 +48,8 @@ class CocoImage:
         seed: seed of a simulated image, where stated.
         hs_chapters: chapters of the Harmonised System, two digits each, of the load of each
             container or vehicle, aligned with `truth`; empty where none is stated.
+        attributes: what else the file says about the image, as JSON types.
+        box_attributes: the same about each box, aligned with `truth`; empty where none is stated.
     """
 
     path: Path
@@ -57,6 +61,8 @@ class CocoImage:
     sha256: str | None = None
     seed: int | None = None
     hs_chapters: tuple[tuple[str, ...], ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    box_attributes: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         """Check that boxes and facts belong together.
@@ -69,6 +75,9 @@ class CocoImage:
             raise ValueError(msg)
         if len(self.hs_chapters) not in (0, len(self.truth)):
             msg = "boxes and HS chapters do not belong together"
+            raise ValueError(msg)
+        if len(self.box_attributes) not in (0, len(self.truth)):
+            msg = "boxes and their attributes do not belong together"
             raise ValueError(msg)
         if min(self.height, self.width) <= 0:
             msg = f"image of {self.height} x {self.width} pixels"
@@ -261,6 +270,8 @@ def _image(
         sha256=digest,
         seed=row.get("seed"),
         hs_chapters=_all_chapters(annotations, path),
+        attributes=_attributes(row, where, path),
+        box_attributes=_all_attributes(annotations, path),
     )
 
 
@@ -344,6 +355,19 @@ def _chapters(annotation: dict[str, Any], path: Path) -> tuple[str, ...]:
     )
 
 
+def _all_attributes(annotations: list[dict[str, Any]], path: Path) -> tuple[dict[str, Any], ...]:
+    found = tuple(_attributes(row, f"annotation {row['id']}", path) for row in annotations)
+    return found if any(found) else ()
+
+
+def _attributes(row: dict[str, Any], where: str, path: Path) -> dict[str, Any]:
+    return (
+        dict(_field(row, "attributes", dict, where, path))
+        if row.get("attributes") is not None
+        else {}
+    )
+
+
 def _behind(annotation: dict[str, Any], path: Path) -> float:
     value = annotation.get("behind_g_per_cm2")
     if value is None:
@@ -370,7 +394,8 @@ def _image_row(number: int, image: CocoImage, root: Path) -> dict[str, Any]:
     row: dict[str, Any] = {"id": number, "file_name": name}
     row |= {"width": image.width, "height": image.height}
     row |= {"sha256": image.sha256} if image.sha256 is not None else {}
-    return row | ({"seed": image.seed} if image.seed is not None else {})
+    row |= {"seed": image.seed} if image.seed is not None else {}
+    return row | ({"attributes": dict(image.attributes)} if image.attributes else {})
 
 
 def _annotation_row(ident: int, number: int, image: CocoImage, row: int) -> dict[str, Any]:
@@ -387,6 +412,8 @@ def _annotation_row(ident: int, number: int, image: CocoImage, row: int) -> dict
         result["load"] = image.load_states[row]
     if image.hs_chapters and image.hs_chapters[row]:
         result["hs_chapters"] = list(image.hs_chapters[row])
+    if image.box_attributes and image.box_attributes[row]:
+        result["attributes"] = dict(image.box_attributes[row])
     behind = float(image.behind_g_per_cm2[row])
     return result | ({"behind_g_per_cm2": behind} if np.isfinite(behind) else {})
 

@@ -52,6 +52,19 @@ class KeptScan:
     files: tuple[KeptFile, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Where a scan comes from.
+
+    Attributes:
+        at: time of acquisition with zone, ISO 8601; None where unknown.
+        scanner_id: the machine; None where unknown.
+    """
+
+    at: str | None = None
+    scanner_id: int | None = None
+
+
 def keep(store: Store, paths: Sequence[Path]) -> KeptScan:
     """Copy the original files of one scan into the store.
 
@@ -75,7 +88,9 @@ def keep(store: Store, paths: Sequence[Path]) -> KeptScan:
     return KeptScan(identity, kept)
 
 
-def register(connection: sa.Connection, scan: KeptScan, at: datetime) -> KeptScan:
+def register(
+    connection: sa.Connection, scan: KeptScan, at: datetime, made: Made | None = None
+) -> KeptScan:
     """Write the row of a scan into an open transaction, once; return what is registered.
 
     The same content under other names stays registered under the names that came first.
@@ -84,7 +99,14 @@ def register(connection: sa.Connection, scan: KeptScan, at: datetime) -> KeptSca
     if earlier is not None:
         return earlier
     files = canonical([asdict(file) for file in scan.files])
-    row = {"sha256": scan.sha256, "files": files, "kept_at": timestamp(at)}
+    made = made or Made()
+    row = {
+        "sha256": scan.sha256,
+        "files": files,
+        "kept_at": timestamp(at),
+        "scanned_at": _utc(made.at),
+        "scanner_id": made.scanner_id,
+    }
     connection.execute(sa.insert(tables.scans).values(row))
     return scan
 
@@ -142,6 +164,11 @@ def _row(connection: sa.Connection, sha256: str) -> KeptScan | None:
     if text is None:
         return None
     return KeptScan(sha256, tuple(KeptFile(**file) for file in json.loads(text)))
+
+
+def _utc(at: str | None) -> str | None:
+    moment = None if at is None else datetime.fromisoformat(at)
+    return None if moment is None or moment.tzinfo is None else timestamp(moment)
 
 
 def _keep_file(store: Store, path: Path) -> KeptFile:

@@ -55,6 +55,7 @@ class Run:
             new = begin(network, config.initial)
         memory = torch.channels_last
         self.network = network.to(compute.device, memory_format=memory)  # type: ignore[call-overload]
+        self._frozen = frozen_parts(self.network, config.frozen)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(requires_grad=False)
         self.optimiser = optimiser_of(self.network, config.optimiser)
         self.epoch, self.batch, self.step = 0, 0, 0
@@ -73,6 +74,8 @@ class Run:
             running means of the batch norms, which are put back too.
         """
         self.network.train()
+        for part in self._frozen:
+            part.eval()
         buffers = [buffer.clone() for buffer in self.network.buffers()]
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
@@ -153,6 +156,24 @@ class Run:
         self.elapsed_s, self.best = meta.elapsed_s, meta.best
         self.metrics, self._thresholds = meta.metrics, meta.thresholds
         self._provenance = resumed(meta.provenance, self._provenance)
+
+
+def frozen_parts(network: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, ...]:
+    """Take branches out of training and return them.
+
+    Raises:
+        ConfigError: the network has no such branch.
+    """
+    branches = dict(network.named_children())
+    unknown = [name for name in names if name not in branches]
+    if unknown:
+        raise ConfigError(
+            "frozen",
+            found=", ".join(unknown),
+            expected=f"branches of the network: {', '.join(branches)}",
+            remedy="Name a branch that there is.",
+        )
+    return tuple(branches[name].requires_grad_(requires_grad=False) for name in names)
 
 
 def begin(network: nn.Module, path: Path) -> str:

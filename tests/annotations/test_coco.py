@@ -182,3 +182,28 @@ def test_what_is_no_chapter_is_refused(folder: Path, coco: CocoSet, value: objec
     path.write_text(json.dumps(data))
     with pytest.raises(AnnotationError, match="two digits"):
         read_coco(path, folder)
+
+
+def test_attributes_survive_writing_and_reading(folder: Path, coco: CocoSet) -> None:
+    """What else is known of an image and of a box comes back; a set without any states none."""
+    boxes = tuple({"source": "drawn", "number": k} for k in range(len(coco.images[0].truth)))
+    image = replace(coco.images[0], attributes={"blind": True}, box_attributes=boxes)
+    path = folder / "labels.json"
+    write_coco(CocoSet((image, coco.images[1])), path, folder)
+    again = read_coco(path, folder)
+    assert again.images[0].attributes == {"blind": True}
+    assert again.images[0].box_attributes == boxes
+    assert (again.images[1].attributes, again.images[1].box_attributes) == ({}, ())
+
+
+def test_attributes_that_are_no_object_are_refused(folder: Path, coco: CocoSet) -> None:
+    """A list of attributes is an error, and attributes of fewer boxes than there are as well."""
+    path = folder / "labels.json"
+    write_coco(coco, path, folder)
+    data = json.loads(path.read_text())
+    data["images"][0]["attributes"] = ["blind"]
+    path.write_text(json.dumps(data))
+    with pytest.raises(AnnotationError, match="attributes as dict"):
+        read_coco(path, folder)
+    with pytest.raises(ValueError, match="do not belong together"):
+        replace(coco.images[0], box_attributes=({},) * (len(coco.images[0].truth) + 1))
