@@ -173,20 +173,21 @@ def measure(columns: Columns, viewer: Viewer, wanted: Wanted) -> Numbers:
         raise ValueError(msg)
     facts, names = columns.between(wanted.first, wanted.last)
     facts = _chosen(facts, names, viewer, wanted)
-    officers = tally.by_officer(facts)
+    masks = tally.masks_of(facts)
+    officers = tally.by_officer(facts, masks)
     if not viewer.all_officers:
         own = {place for place, (user, _) in enumerate(names.officers) if user == viewer.user}
         officers = {place: one for place, one in officers.items() if place in own}
-    days = tally.by_day(facts)
+    days = tally.by_day(facts, masks)
     groups = {
-        "site": tally.by_site(facts, names),
+        "site": tally.by_site(facts, names, masks),
         "officer": {str(place): one for place, one in officers.items()},
-        "class": tally.by_class(facts),
-        "model": tally.by_model(facts, names),
+        "class": tally.by_class(facts, masks),
+        "model": tally.by_model(facts, names, masks),
         "day": {date.fromordinal(day).isoformat(): one for day, one in days.items()},
     }
     return Numbers(
-        line("", tally.tally(facts)),
+        line("", tally.tally(facts, masks)),
         {
             name: tuple(line(key, one, limits=name != "day") for key, one in group.items())
             for name, group in groups.items()
@@ -277,12 +278,13 @@ def _risk(facts: Facts) -> Drift:
 
 
 def _examples(facts: Facts, names: Names) -> dict[str, int]:
-    places, first = np.unique(facts.model, return_index=True)
-    return {
-        names.models[place]: int(facts.inspection[row])
-        for place, row in zip(places.tolist(), first.tolist(), strict=True)
-        if place >= 0
-    }
+    """Return the newest inspection of each model."""
+    found = {}
+    for place, sha256 in enumerate(names.models):
+        rows = np.flatnonzero(facts.model == place)
+        if len(rows):
+            found[sha256] = int(facts.inspection[rows[-1]])
+    return found
 
 
 @lru_cache(maxsize=1 << 16)

@@ -7,16 +7,18 @@ it) or release (let it go); refer and rescan say neither.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 
 from nii import taxonomy
 from nii.store.decisions import Verdict
 from nii.store.statistics import NONE, VERDICTS, Facts, Names
 
+Masks = Mapping[str, Bool[np.ndarray, " inspection"]]
+"""Which inspections count for each field of :class:`Tally`."""
 _RELEASE, _INSPECT = VERDICTS.index(Verdict.RELEASE), VERDICTS.index(Verdict.INSPECT)
 
 
@@ -63,40 +65,49 @@ class Tally:
     timed: int
 
 
-def tally(facts: Facts) -> Tally:
-    """Count all inspections as one group; an empty group gives zeros."""
-    return _counted(facts, np.zeros(len(facts), np.int64), 1)[0]
+def tally(facts: Facts, masks: Masks | None = None) -> Tally:
+    """Count all inspections as one group; an empty group gives zeros.
+
+    Args:
+        facts: what is counted.
+        masks: of :func:`masks_of`, where they are at hand, as in all functions here.
+    """
+    return _tallies(facts.seconds, np.zeros(len(facts), np.int64), 1, masks or masks_of(facts))[0]
 
 
-def by_day(facts: Facts) -> dict[int, Tally]:
+def by_day(facts: Facts, masks: Masks | None = None) -> dict[int, Tally]:
     """Count each day that has an inspection, by ordinal of the day."""
-    return _by_value(facts, facts.day)
+    return _by_value(facts, facts.day, masks or masks_of(facts))
 
 
-def by_site(facts: Facts, names: Names) -> dict[str, Tally]:
+def by_site(facts: Facts, names: Names, masks: Masks | None = None) -> dict[str, Tally]:
     """Count each site by its code; what belongs to no site stands under an empty one."""
-    return {names.sites.get(key, ""): one for key, one in _by_value(facts, facts.site).items()}
+    found = _by_value(facts, facts.site, masks or masks_of(facts))
+    return {names.sites.get(key, ""): one for key, one in found.items()}
 
 
-def by_model(facts: Facts, names: Names) -> dict[str, Tally]:
+def by_model(facts: Facts, names: Names, masks: Masks | None = None) -> dict[str, Tally]:
     """Count each model by its SHA-256."""
-    known = facts.where(facts.model != NONE)
-    return {names.models[key]: one for key, one in _by_value(known, known.model).items()}
+    found = _by_value(facts, facts.model, masks or masks_of(facts))
+    return {names.models[key]: one for key, one in found.items() if key != NONE}
 
 
-def by_officer(facts: Facts) -> dict[int, Tally]:
+def by_officer(facts: Facts, masks: Masks | None = None) -> dict[int, Tally]:
     """Count what each officer decided first, by place in the table of officers."""
-    decided = facts.where(facts.officer != NONE)
-    return _by_value(decided, decided.officer)
+    found = _by_value(facts, facts.officer, masks or masks_of(facts))
+    return {key: one for key, one in found.items() if key != NONE}
 
 
-def by_class(facts: Facts) -> dict[str, Tally]:
+def by_class(facts: Facts, masks: Masks | None = None) -> dict[str, Tally]:
     """Count the inspections that highlight each class; one may count for several classes."""
+    masks = masks or masks_of(facts)
     result = {}
     for row in taxonomy.classes():
-        shown = holds(facts, row.class_id)
-        if shown.any():
-            result[row.name] = tally(facts.where(shown))
+        shown = np.flatnonzero(holds(facts, row.class_id))
+        if len(shown):
+            inside = {name: mask[shown] for name, mask in masks.items()}
+            group = np.zeros(len(shown), np.int64)
+            result[row.name] = _tallies(facts.seconds[shown], group, 1, inside)[0]
     return result
 
 
@@ -107,26 +118,41 @@ def holds(facts: Facts, class_id: int) -> Bool[np.ndarray, " inspection"]:
 
 def risk_by_day(facts: Facts) -> dict[int, float]:
     """Return the mean of the highest scores of each day; an inspection without region counts 0."""
-    days, places = np.unique(facts.day, return_inverse=True)
-    sums = np.bincount(places, weights=facts.risk, minlength=len(days))
-    return dict(
-        zip(days.tolist(), (sums / np.maximum(np.bincount(places), 1)).tolist(), strict=True)
-    )
+    if not len(facts):
+        return {}
+    first = int(facts.day.min())
+    counts = np.bincount(facts.day - first)
+    sums = np.bincount(facts.day - first, weights=facts.risk)
+    days = np.flatnonzero(counts)
+    return dict(zip((days + first).tolist(), (sums[days] / counts[days]).tolist(), strict=True))
 
 
-def _by_value(facts: Facts, values: Int64[np.ndarray, " inspection"]) -> dict[int, Tally]:
-    keys, places = np.unique(values, return_inverse=True)
-    return dict(
-        zip(keys.tolist(), _counted(facts, places.astype(np.int64), len(keys)), strict=True)
-    )
+def _by_value(
+    facts: Facts, values: Int64[np.ndarray, " inspection"], masks: Masks
+) -> dict[int, Tally]:
+    if not len(values):
+        return {}
+    low = int(values.min())
+    counts = np.bincount(values - low)  # values are days, ids or places: never far apart
+    keys = np.flatnonzero(counts)
+    places = np.zeros(len(counts), np.int64)
+    places[keys] = np.arange(len(keys))
+    found = _tallies(facts.seconds, places[values - low], len(keys), masks)
+    return dict(zip((keys + low).tolist(), found, strict=True))
 
 
-def _counted(facts: Facts, group: Int64[np.ndarray, " inspection"], groups: int) -> list[Tally]:
+def _tallies(
+    seconds: Float32[np.ndarray, " inspection"],
+    group: Int64[np.ndarray, " inspection"],
+    groups: int,
+    masks: Masks,
+) -> list[Tally]:
     counts = {
         name: np.bincount(group[chosen], minlength=groups).tolist()
-        for name, chosen in _masks(facts).items()
+        for name, chosen in masks.items()
     }
-    p50, p95 = (_percentiles(facts, group, groups, share) for share in (0.5, 0.95))
+    timed = masks["timed"]
+    p50, p95 = _percentiles(seconds[timed].astype(np.float64), group[timed], groups)
     return [
         Tally(
             **{name: values[place] for name, values in counts.items()},
@@ -137,7 +163,7 @@ def _counted(facts: Facts, group: Int64[np.ndarray, " inspection"], groups: int)
     ]
 
 
-def _masks(facts: Facts) -> Mapping[str, Bool[np.ndarray, " inspection"]]:
+def masks_of(facts: Facts) -> Masks:
     """Return which inspections count for each field of :class:`Tally`."""
     alarm = facts.urgency > 0
     judged_newest, judged = _judged(facts.newest), _judged(facts.first)
@@ -169,20 +195,14 @@ def _judged(verdict: Int64[np.ndarray, " inspection"]) -> Bool[np.ndarray, " ins
 
 
 def _percentiles(
-    facts: Facts, group: Int64[np.ndarray, " inspection"], groups: int, share: float
-) -> Float64[np.ndarray, " group"]:
-    """Return a percentile of the seconds in each group: the smallest value that reaches it."""
-    timed = np.isfinite(facts.seconds)
-    inside, seconds = group[timed], facts.seconds[timed].astype(np.float64)
-    order = np.lexsort((seconds, inside))
-    counts = np.bincount(inside, minlength=groups)
+    seconds: Float64[np.ndarray, " timed"], group: Int64[np.ndarray, " timed"], groups: int
+) -> tuple[Float64[np.ndarray, " group"], Float64[np.ndarray, " group"]]:
+    """Return median and 95th percentile of each group: the smallest value that reaches it."""
+    order = np.lexsort((seconds, group))
+    counts = np.bincount(group, minlength=groups)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    rank = np.maximum(np.ceil(share * counts).astype(np.int64) - 1, 0)
-    result = np.full(groups, np.nan)
-    some = counts > 0
-    result[some] = seconds[order][(starts + rank)[some]]
-    return result
-
-
-Grouping = Callable[[Facts], Mapping[str, Tally]]
-"""A way to count groups."""
+    some, result = counts > 0, np.full((2, groups), np.nan)
+    for row, share in enumerate((0.5, 0.95)):
+        rank = np.maximum(np.ceil(share * counts).astype(np.int64) - 1, 0)
+        result[row, some] = seconds[order][(starts + rank)[some]]
+    return result[0], result[1]

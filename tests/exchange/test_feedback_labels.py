@@ -132,7 +132,7 @@ def test_nothing_said_or_not_decided_leaves_the_scan_out() -> None:
 )
 def test_what_cannot_be_a_label_leaves_the_scan_out(facts: dict[str, str]) -> None:
     """A class that is no threat of the taxonomy, or a box outside the scan, is not guessed at."""
-    assert labels(mark(1, "drawn", **facts)).left_out
+    assert labels(mark(1, "drawn") | facts).left_out
 
 
 def test_two_boxes_on_one_object_are_one() -> None:
