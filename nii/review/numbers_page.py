@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from typing import Literal
 from urllib.parse import urlencode
 
 from babel.dates import format_date
@@ -168,10 +169,10 @@ def _model_name(desk: Desk, inspection_id: int, sha256: str) -> str:
 
 def _chart(speak: Tongue, title: str, drift: Drift, *, percent: bool) -> Markup:
     def say(value: float) -> str:
-        return _percent(speak, value) if percent else speak.number(value, 2)
+        return _percent(speak, value) if percent else speak.number(value, 3)
 
     drawing = Drawing(
-        title, drift.days, drift.values, drift.chart, say, lambda day: _day(speak, day)
+        title, drift.days, drift.values, drift.chart, say, lambda day: _day(speak, day, "short")
     )
     return Markup(draw(drawing))  # noqa: S704 - every text in it is escaped there
 
@@ -180,8 +181,8 @@ def _percent(speak: Tongue, value: float | None) -> str:
     return "–" if value is None else speak.number(100 * value, 1) + " %"
 
 
-def _day(speak: Tongue, day: date) -> str:
-    return format_date(datetime.combine(day, time()), "medium", locale=speak.locale)
+def _day(speak: Tongue, day: date, length: Literal["short", "medium"] = "medium") -> str:
+    return format_date(datetime.combine(day, time()), length, locale=speak.locale)
 
 
 def _csv_address(wanted: Wanted, grouping: str) -> str:

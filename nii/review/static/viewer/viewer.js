@@ -53,7 +53,7 @@ export class Viewer {
     this.source = this.makeSource(facts);
     this.resize();
     this.fit();
-    if (this.hasMaterials) this.loadMaterials();
+    if (this.hasMaterials) this.ready.then(() => this.loadMaterials()); // the picture comes first
   }
 
   text(key) {
@@ -104,6 +104,7 @@ export class Viewer {
     this.watcher.disconnect();
     document.removeEventListener("keydown", this.onKey);
     document.removeEventListener("keyup", this.onKeyUp);
+    window.removeEventListener("blur", this.onBlur);
     this.source.close();
     this.other?.source.close();
     this.engine.close();
@@ -131,6 +132,8 @@ export class Viewer {
     new Pointer(this);
     this.onKey = (event) => { if (pressed(this, event)) event.preventDefault(); };
     this.onKeyUp = (event) => { if (event.key === " ") this.peek(false); };
+    this.onBlur = () => this.peek(false); // a key may be let go elsewhere
+    window.addEventListener("blur", this.onBlur);
     document.addEventListener("keydown", this.onKey);
     document.addEventListener("keyup", this.onKeyUp);
     this.watcher = new ResizeObserver(() => this.resize());
@@ -524,7 +527,7 @@ export class Viewer {
   async settled() {
     for (;;) {
       await new Promise((done) => setTimeout(done, 30));
-      if (this.asked === undefined && !this.busy && !this.source.busy && !this.other?.source.busy && this.complete()) return;
+      if (this.asked === undefined && !this.busy && (!this.hasMaterials || this.classes) && !this.source.busy && !this.other?.source.busy && this.complete()) return;
     }
   }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from nii.physics.colour_table import steel_mm
 
 Desk = Any
+Open = Callable[..., Any]
 on = pytest.mark.parametrize
 noise = on("desk", ["noise"], indirect=True)
 steps = on("desk", ["steps"], indirect=True)
@@ -92,14 +94,15 @@ def test_right_drag_changes_contrast(desk: Desk) -> None:
 @noise
 def test_sliders_and_presets(desk: Desk) -> None:
     """A slider sets what it says; a preset is named while it holds and is 'custom' after."""
-    desk.page.get_by_label("Contrast").select_option("deep")
+    desk.page.get_by_label("Contrast", exact=True).select_option("deep")
     assert desk.page.evaluate("() => v.presetName()") == "deep"
     slider = desk.page.get_by_label("White", exact=True)
     before = desk.page.evaluate("() => v.look.high")
     slider.focus()
     desk.page.keyboard.press("ArrowLeft")
+    desk.page.evaluate("() => v.settled()")
     assert desk.page.evaluate("() => v.look.high") < before
-    assert desk.page.get_by_label("Contrast").input_value() == "custom"
+    assert desk.page.get_by_label("Contrast", exact=True).input_value() == "custom"
     assert desk.events("toggle")[-1]["tool"] == "window"
 
 
@@ -112,14 +115,16 @@ def test_contrast_fits_what_is_seen(desk: Desk) -> None:
     assert np.ptp(np.percentile(desk.pixels()[..., 0], (2, 98))) > max(150, narrow)
 
 
+# fmt: off
 KEYS = [
-    ("i", "look.inverse"), ("s", "look.dense"), ("z", "look.smooth"), ("u", "look.colour"),
-    ("h", "look.mark"), ("r", "settings.regions"), ("v", "settings.navigator"),
+    ("t", "look.low"), ("i", "look.inverse"), ("s", "look.dense"), ("z", "look.smooth"),
+    ("u", "look.colour"), ("h", "look.mark"), ("r", "settings.regions"), ("v", "settings.navigator"),
     ("m", "settings.magnifier"), ("k", "view.mirror"), ("e", "look.edges"), ("c", "look.local"),
-    ("g", "look.energy"), ("o", "look.strip"), ("j", "look.strip"), ("y", "tool"), ("b", "tool"),
-    ("l", "look.curve"), ("]", "view.turn"), ("[", "view.turn"), ("+", "view.scale"),
-    ("-", "view.scale"), ("t", "look.low"), ("x", "view.scale"),
-]  # fmt: skip
+    ("g", "look.energy"), ("o", "look.strip"), ("j", "look.strip"), ("y", "tool"),
+    ("b", "tool"), ("l", "look.curve"), ("]", "view.turn"), ("[", "view.turn"),
+    ("+", "view.scale"), ("-", "view.scale"), ("x", "view.scale"),
+]
+# fmt: on
 
 
 @goods
@@ -167,7 +172,7 @@ def test_help_lists_every_key(desk: Desk) -> None:
     for words in ("Inverse", "Colour by material", "Measure", "Hide all outlines while held"):
         assert words in text
     desk.page.keyboard.press("Escape")
-    assert dialog.count() == 0
+    dialog.wait_for(state="detached")
     assert desk.page.evaluate("() => document.activeElement.className") == "nv-stage"
 
 
@@ -228,8 +233,10 @@ def test_choosing_a_region(desk: Desk) -> None:
     desk.page.keyboard.press("2")
     desk.page.evaluate("() => v.settled()")
     x0, y0, x1, y1 = desk.page.evaluate("() => v.view.shown()")
-    assert x0 < 300 < 340 < x1
-    assert y0 < 60 < 85 < y1
+    assert x0 < 300
+    assert x1 > 340
+    assert y0 < 60
+    assert y1 > 85
     card = desk.page.locator(".nv-card").inner_text()
     assert "package or brick" in card
     assert "lower third" in card
@@ -252,6 +259,7 @@ def test_measuring_in_centimetres(desk: Desk) -> None:
     desk.page.keyboard.press("Escape")
     assert desk.page.evaluate("() => v.tool") == "pan"
     desk.page.keyboard.press("Escape")
+    desk.page.evaluate("() => v.settled()")
     assert desk.page.locator(".nv-measure").count() == 0
 
 
@@ -329,8 +337,9 @@ def test_the_magnifier_enlarges_what_is_under_it(desk: Desk) -> None:
     lens = desk.pixels()
     box = desk.page.evaluate("() => v.canvas.getBoundingClientRect()")
     column, row = int(x - box["left"]), int(y - box["top"])
-    inside = lens[row, column - 118 : column + 118, 0].astype(int)
+    inside = lens[row, column - 110 : column + 110, 0].astype(int)
     changes = np.flatnonzero(np.diff(inside))
+    changes = changes[np.diff(changes, prepend=-9) > 2]  # an edge inside a pixel changes twice
     scale = desk.page.evaluate("() => v.view.scale")
     assert np.diff(changes) == pytest.approx(4 * scale * 16, abs=1.01)
     outside = np.r_[0 : column - 130, column + 130 : plain.shape[1]]
@@ -366,9 +375,9 @@ def test_side_by_side_with_another_scan(desk: Desk) -> None:
     assert desk.page.locator(".nv-caption").is_hidden()
 
 
-def test_a_dense_screen_gets_all_its_pixels(browser: Any, site: Any, open_page: Any) -> None:
+def test_a_dense_screen_gets_all_its_pixels(open_page: Open) -> None:
     """With two device pixels a CSS pixel the canvas has twice as many each way."""
-    desk = open_page(browser, site, "noise", device_scale_factor=2)
+    desk = open_page("noise", device_scale_factor=2)
     width, height, stage = desk.page.evaluate(
         "() => [v.canvas.width, v.canvas.height, [v.stage.clientWidth, v.stage.clientHeight]]"
     )
@@ -377,17 +386,15 @@ def test_a_dense_screen_gets_all_its_pixels(browser: Any, site: Any, open_page: 
     desk.look()
     x, y = (round(edge) for edge in desk.page.evaluate("() => v.view.toScreen(300, 200)"))
     assert desk.pixels()[y, x, 0] == round(int(desk.levels()[200, 300]) * 255 / 65535)
-    desk.page.close()
 
 
-def test_a_screen_reader_finds_its_way(browser: Any, site: Any, open_page: Any) -> None:
+def test_a_screen_reader_finds_its_way(open_page: Open) -> None:
     """The accessibility checker finds nothing serious in the viewer, its help or its card."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    desk = open_page(browser, site, "noise", bypass_csp=True)
+    desk = open_page("noise", bypass_csp=True)
     desk.run("v.select(1)")
     for keys in ((), ("?",)):
         for key in keys:
             desk.page.keyboard.press(key)
         found = axe.Axe().run(desk.page).response["violations"]
         assert not [rule["id"] for rule in found if rule["impact"] in {"serious", "critical"}]
-    desk.page.close()
