@@ -28,6 +28,7 @@ from nii.cli_site import site as site_commands
 from nii.cli_station import bundle, doctor, verify, watch
 from nii.cli_station import bundle_of as _bundle
 from nii.cli_station import rules_of as _rules
+from nii.cli_store import audit, ingest
 from nii.errors import ConfigError, MissingExtraError, NiiError, ScanFormatError
 from nii.terminal import complain as _complain
 from nii.terminal import progress as _progress
@@ -370,7 +371,9 @@ COMMANDS = (
     serve,
     watch,
     worker,
+    ingest,
     review,
+    audit,
     simulate,
     quality,
     train,

@@ -61,7 +61,8 @@ class Tiles:
     folder: Path
     most_bytes: int = 16 << 30
     _held: OrderedDict[str, Pyramid] = field(default_factory=OrderedDict)
-    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    _building: threading.Lock = field(default_factory=threading.Lock)
+    _holding: threading.Lock = field(default_factory=threading.Lock)
     _writer: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="nii-pyramid")
     )
@@ -78,28 +79,34 @@ class Tiles:
         Raises:
             NiiError: the kept files are missing, altered or cannot be read as a scan.
         """
-        with self._one_at_a_time:
-            held = self._held.get(scan_sha256)
-            if held is not None:
-                self._held.move_to_end(scan_sha256)
-                return held
-            kept = scans.get(self.store, scan_sha256)
-            if kept is None:
-                return None
-            found = self._kept(scan_sha256)
+        found = self._found(scan_sha256)
+        if found is not None:
+            return found
+        kept = scans.get(self.store, scan_sha256)
+        if kept is None:
+            return None
+        with self._building:  # one at a time, for the sake of memory; others are shown meanwhile
+            found = self._found(scan_sha256) or self._kept(scan_sha256)
             if found is None:
                 with scans.original_files(self.store, kept) as files:
                     scan = formats.read_stored(files) or formats.read(files)
                 found = pyramid.build(scan)
                 self._writer.submit(self._write, scan_sha256, found)
             self._hold(scan_sha256, found)
-            return found
+        return found
+
+    def _found(self, scan_sha256: str) -> Pyramid | None:
+        with self._holding:
+            if scan_sha256 in self._held:
+                self._held.move_to_end(scan_sha256)
+            return self._held.get(scan_sha256)
 
     def _hold(self, scan_sha256: str, found: Pyramid) -> None:
-        self._held[scan_sha256] = found
-        self._held.move_to_end(scan_sha256)
-        while len(self._held) > _HELD:
-            self._held.popitem(last=False)
+        with self._holding:
+            self._held[scan_sha256] = found
+            self._held.move_to_end(scan_sha256)
+            while len(self._held) > _HELD:
+                self._held.popitem(last=False)
 
     def _path(self, scan_sha256: str) -> Path:
         return self.folder / f"{scan_sha256}.{pyramid.FORM}.pyramid"
@@ -125,7 +132,7 @@ class Tiles:
         except (OSError, NiiError) as error:
             _log.warning("the pyramid of a scan is not kept: %s", error)
             return
-        with self._one_at_a_time:
+        with self._holding:
             if mapped is not None and scan_sha256 in self._held:
                 self._held[scan_sha256] = mapped
 

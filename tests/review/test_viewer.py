@@ -83,7 +83,7 @@ def test_boxes_and_other_scans(inspection: Inspection) -> None:
 
 @pytest.mark.parametrize(
     ("score", "words"),
-    [(1.0, "very likely"), (0.9, "very likely"), (0.5, "possible"), (0, "doubtful")],
+    [(1.0, "very likely"), (0.9, "very likely"), (0.5, "possible"), (0.0, "doubtful")],
 )
 def test_scores_in_words(score: float, words: str) -> None:
     """A score is told in a word, from its least value on."""

@@ -45,7 +45,7 @@ export class Overlay {
     const parts = [svg("rect", { class: "nv-rim", ...outline }), svg("rect", { class: "nv-edge", ...outline })];
     if (region.contour_xy?.length > 2 && Math.max(w, h) > 70)
       parts.push(svg("polygon", { class: "nv-contour", points: this.points(region.contour_xy) }));
-    const words = `${region.number}  ${shortened(region.label, 26)}  ${region.score_text}`;
+    const words = `${region.number} · ${shortened(region.label, 26)} · ${region.score_text}`;
     const tag = this.tag(words, x, y, w, h, free, () => v.choose(region.number));
     const name = [region.label, region.level_text, region.score_text, region.position, region.reason].filter(Boolean).join(". ");
     return [svg("g", { class: `nv-region nv-${region.level}${chosen ? " nv-chosen" : ""}`, "aria-label": name, role: "img" }, ...parts, ...tag)];

@@ -146,6 +146,7 @@ vec3 place_in_table(ivec2 at) {
 void main() {
   ivec2 at = ivec2(gl_FragCoord.x, plane_height - 1 - int(gl_FragCoord.y));
   int v = level(texelFetch(plane, at, 0));
+  float gone = 0.0;
 #ifdef FINE
   float x = tone(v);
 #ifdef EDGES
@@ -160,7 +161,8 @@ void main() {
 #ifdef STRIP
   vec3 where = place_in_table(at);
   vec4 known = texture(classes, where.xy);
-  x = mix(x, 1.0, 0.92 * where.z * smoothstep(0.35, 0.7, strip == 1 ? known.r : known.b + known.a));
+  gone = where.z * smoothstep(0.35, 0.7, strip == 1 ? known.r : known.b + known.a);
+  x = mix(x, 1.0, 0.92 * gone);
 #endif
   float grey = floor((inverse ? 1.0 - x : x) * 255.0 + 0.5) / 255.0;
 #else
@@ -169,7 +171,7 @@ void main() {
   vec3 rgb = vec3(grey);
 #ifdef COLOUR
   vec3 spot = place_in_table(at);
-  rgb *= mix(vec3(0.8), texture(shades, spot.xy).rgb, spot.z);
+  rgb *= mix(mix(vec3(0.8), texture(shades, spot.xy).rgb, spot.z), vec3(1.0), gone);
 #endif
 #ifdef MARK
   if (float(v) >= mark.x && float(v) <= mark.y) rgb = mix(rgb, MARK_COLOUR, 0.55);

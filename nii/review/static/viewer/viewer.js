@@ -18,6 +18,7 @@ import { View } from "./view.js";
 
 const REST_MS = 140; // after the last movement the picture is drawn at full resolution
 const SLOW_MS = 33; // a full picture that takes longer is drawn at half resolution while it moves
+const GAUGE_MS = 2000; // how long a picture takes is measured so rarely: it waits for the graphics
 const EMPTY = { labels: {}, regions: [], containers: [], boxes: [], compare: [], blind: false };
 
 export async function openViewer(host) {
@@ -45,13 +46,14 @@ export class Viewer {
     this.lens = new View(facts);
     this.hasMaterials = Boolean(facts.materials);
     this.stale = { full: true, half: true };
-    this.cost = { fill: 0, draw: 0 };
+    this.cost = { fill: 0, draw: 0 }; // milliseconds
+    this.gauged = { fill: -Infinity, draw: -Infinity };
     this.ready = new Promise((done) => (this.whenReady = done));
     this.build();
     this.source = this.makeSource(facts);
     this.resize();
     this.fit();
-    if (this.hasMaterials) this.loadMaterials();
+    if (this.hasMaterials) this.ready.then(() => this.loadMaterials()); // the picture comes first
   }
 
   text(key) {
@@ -102,6 +104,7 @@ export class Viewer {
     this.watcher.disconnect();
     document.removeEventListener("keydown", this.onKey);
     document.removeEventListener("keyup", this.onKeyUp);
+    window.removeEventListener("blur", this.onBlur);
     this.source.close();
     this.other?.source.close();
     this.engine.close();
@@ -129,6 +132,8 @@ export class Viewer {
     new Pointer(this);
     this.onKey = (event) => { if (pressed(this, event)) event.preventDefault(); };
     this.onKeyUp = (event) => { if (event.key === " ") this.peek(false); };
+    this.onBlur = () => this.peek(false); // a key may be let go elsewhere
+    window.addEventListener("blur", this.onBlur);
     document.addEventListener("keydown", this.onKey);
     document.addEventListener("keyup", this.onKeyUp);
     this.watcher = new ResizeObserver(() => this.resize());
@@ -248,15 +253,17 @@ export class Viewer {
     this.drawnHalf = half;
     this.overlay.update();
     if (this.updateBar) { this.bar.update(); this.updateBar = false; }
-    this.read();
-    if (this.busy || this.whenReady) this.gauge(began, fill, half);
+    if (!this.busy) this.read(); // reading back waits for the graphics
+    if ((this.busy || this.whenReady) && began > this.gauged[fill ? "fill" : "draw"] + GAUGE_MS) this.gauge(began, fill, half);
     if (this.whenReady && this.complete()) this.announce();
   }
 
   /** Note how long a picture takes here at full resolution, the graphics' own time included. */
   gauge(began, fill, half) {
+    const kind = fill ? "fill" : "draw";
     this.engine.levelsAt(0, 0, half); // waits until it is really drawn
-    this.cost[fill ? "fill" : "draw"] = (performance.now() - began) * (half ? 3 : 1);
+    this.gauged[kind] = performance.now();
+    this.cost[kind] = (this.gauged[kind] - began) * (half ? 3 : 1);
   }
 
   announce() {
@@ -304,7 +311,7 @@ export class Viewer {
 
   rest() {
     clearTimeout(this.resting);
-    this.resting = setTimeout(() => { this.busy = false; if (this.drawnHalf) this.redraw(); }, REST_MS);
+    this.resting = setTimeout(() => { this.busy = false; if (this.drawnHalf) this.redraw(); else this.read(); }, REST_MS);
   }
 
   // ── view ──────────────────────────────────────────────────────────────────────────────────────
@@ -500,10 +507,10 @@ export class Viewer {
 
   hover(at) {
     this.pointerAt = at;
-    if (this.settings.magnifier) this.refill(); else if (this.asked === undefined) this.read();
+    if (this.settings.magnifier) this.refill(); else if (this.asked === undefined && !this.busy) this.read();
   }
 
-  read() { this.bar.read(readings(this)); }
+  read() { if (!this.closed && this.list) this.bar.read(readings(this)); }
 
   // ── for tests ─────────────────────────────────────────────────────────────────────────────────
 
@@ -520,7 +527,7 @@ export class Viewer {
   async settled() {
     for (;;) {
       await new Promise((done) => setTimeout(done, 30));
-      if (this.asked === undefined && !this.busy && !this.source.busy && !this.other?.source.busy && this.complete()) return;
+      if (this.asked === undefined && !this.busy && (!this.hasMaterials || this.classes) && !this.source.busy && !this.other?.source.busy && this.complete()) return;
     }
   }
 }

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +39,10 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'"
 )
 WIDTH, HEIGHT = 900, 760
+RESET = """document.activeElement.blur(); v.cancel(); v.cancel(); v.select(null); v.hover(null);
+Object.assign(v.settings, {navigator: true, magnifier: false, regions: true});
+if (v.other) await v.compare(null);
+v.setBlind(false); v.reset(); events.length = 0;"""
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Viewer</title>
 <link rel="stylesheet" href="/static/viewer.css"><link rel="stylesheet" href="/page.css"></head>
 <body><main><h1>Scan</h1><div id="host" data-scan="/api/scans/{sha256}/viewer.json"
@@ -289,11 +293,7 @@ def desk(
     if name not in desks:
         desks[name] = open_desk(browser, site, name)
     found = desks[name]
-    found.run(
-        "v.cancel(); v.cancel(); v.select(null); v.hover(null); v.reset(); "
-        "Object.assign(v.settings, {navigator: true, magnifier: false, regions: true}); "
-        "if (v.other) await v.compare(null); v.setBlind(false); events.length = 0;"
-    )
+    found.run(RESET)
     found.problems.clear()
     return found
 
@@ -314,3 +314,17 @@ def open_desk(browser: Browser, site: Site, name: str, **context: Any) -> Desk: 
     found = site.tiles.pyramid(site.scans[name])
     assert found is not None
     return Desk(page, problems, found)
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Desk]]:
+    """Give a function that opens a page of its own on a scan, closed after the test."""
+    opened: list[Desk] = []
+
+    def open_one(name: str, **context: Any) -> Desk:  # noqa: ANN401 - as Playwright takes them
+        opened.append(open_desk(browser, site, name, **context))
+        return opened[-1]
+
+    yield open_one
+    for desk in opened:
+        desk.page.close()
