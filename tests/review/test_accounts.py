@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from nii.review import accounts
 from nii.review.app import create_app
+from nii.review.limits import Limiter, Rate
 from nii.store import users
 from nii.store.database import Store
 from nii.store.users import User
@@ -30,15 +31,21 @@ def test_a_wrong_password_says_nothing_more(
 
 
 def test_log_ins_are_counted(store: Store, account: Callable[..., User]) -> None:
-    """After some tries from one address the next is refused, the right password too."""
+    """After some tries for one account, or many from one address, the next is refused."""
     account("officer")
     app = create_app(store)
     client = TestClient(app, base_url=ORIGIN, headers={"Origin": ORIGIN}, follow_redirects=False)
-    for number in range(accounts.TRIES.burst):
-        form = {"login": f"nobody{number}", "password": "x"}
-        assert client.post("/login", data=form).status_code == 403
-    answer = client.post("/login", data={"login": "officer", "password": PASSWORD})
-    assert answer.status_code == 429
+    app.state.from_one_place = Limiter(Rate(burst=accounts.TRIES.burst + 5, per_second=0.001))
+
+    def log_in(login: str, password: str = "x") -> int:
+        return client.post("/login", data={"login": login, "password": password}).status_code
+
+    assert [log_in("nobody") for _ in range(accounts.TRIES.burst)] == [403] * accounts.TRIES.burst
+    assert log_in("nobody") == 429
+    assert log_in("officer", PASSWORD) == 303
+    client.cookies.clear()
+    assert [log_in(f"other{number}") for number in range(4)][-1] == 429
+    assert log_in("officer", PASSWORD) == 429
     app.state.tiles.close()
 
 
