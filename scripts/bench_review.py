@@ -107,8 +107,8 @@ async def officer(address: str, number: int, options: argparse.Namespace, times:
     """Work as one officer: queue, next scan, decision, over and over."""
     rng = random.Random(number)  # noqa: S311 - pauses, no secrets
     headers = {"Origin": address, "Sec-Fetch-Site": "same-origin"}
-    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=60) as client:
-        await asyncio.sleep(rng.uniform(0, 10))
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=300) as client:
+        await asyncio.sleep(0.4 * number)  # a shift comes in one after another
         form = {"login": f"bench{number}", "password": PASSWORD}
         await ask(client, times, "log in", "POST", "/login", data=form)
         listening = asyncio.create_task(listen(client))

@@ -76,7 +76,7 @@ def make_evil(inspection: Inspection) -> Inspection:
         container_numbers=(EVIL,),
         assumptions=(EVIL,),
     )
-    name = EVIL.removesuffix("\ud800")  # the database holds these two outside the document
+    name = EVIL[:60]  # the database holds these two outside the document, 64 characters at most
     region = replace(
         inspection.regions[0], class_name=name, label=EVIL, category=name, position=EVIL
     )
@@ -220,7 +220,7 @@ def test_a_high_alarm_needs_a_reason(client: TestClient, store: Store, file_scan
     bare = {"verdict": "release", "reason": ""}
     answer = client.post(f"/inspections/{filed.id}/decisions", data=bare)
     assert answer.status_code == 422
-    assert "release without reason" in answer.text
+    assert "a release needs a reason here" in answer.text
     assert decisions.of_inspection(store, filed.id) == ()
     good = bare | {"reason_code": "benign_object"}
     assert client.post(f"/inspections/{filed.id}/decisions", data=good).status_code == 303
