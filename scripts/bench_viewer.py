@@ -56,7 +56,7 @@ FRAMES = """() => {
   window.times = [];
   v.engine.draw = (...given) => { draw.apply(v.engine, given); times.push(performance.now()); };
 }"""
-STEPS = 90
+STEPS = 60
 
 
 def main() -> None:

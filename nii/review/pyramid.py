@@ -267,7 +267,8 @@ def _native(plane: Plane) -> Plane:
 
 def _rounded(values: Float32[np.ndarray, "height width"], white: int) -> Plane:
     levels = np.multiply(values, np.float32(white), dtype=np.float32)
-    return np.minimum(np.rint(levels, out=levels), WHITE, out=levels).astype(np.uint16)
+    whole: Plane = np.minimum(np.rint(levels), WHITE).astype(np.uint16)
+    return whole
 
 
 def _white_of(scan: Scan) -> int:

@@ -14,7 +14,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from nii import formats
-from nii.review import tiles
+from nii.review import pyramid, tiles
 from nii.review.pyramid import Level
 from nii.review.tiles import APRON_PX, FORM, TILE_PX, Tiles
 from nii.scan import Scan
@@ -238,7 +238,7 @@ def test_a_full_disk_costs_no_picture(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tiles.pyramid, "write", full)
+    monkeypatch.setattr(pyramid, "write", full)
     sha256 = keep(scan_levels)
     client = client_of(held)
     assert client.get(f"/api/scans/{sha256}/tiles/{FORM}/0/0/0").status_code == 200

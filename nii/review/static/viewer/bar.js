@@ -93,7 +93,7 @@ export class Bar {
   update() {
     const { look } = this.viewer;
     for (const { made, command } of this.buttons.values())
-      if (command.on) made.setAttribute("aria-pressed", String(Boolean(command.on(this.viewer))));
+      if (command.on) changed(made.ariaPressed, String(Boolean(command.on(this.viewer))), (on) => (made.ariaPressed = on));
     this.curve.value = look.curve;
     this.preset.value = this.viewer.presetName();
     this.low.value = this.stepOf(look.low);
@@ -106,12 +106,17 @@ export class Bar {
   }
 
   read(values) {
-    for (const [name, output] of Object.entries(this.readings)) output.textContent = values[name] ?? "–";
+    for (const [name, output] of Object.entries(this.readings)) changed(output.textContent, values[name] ?? "–", (text) => (output.textContent = text));
   }
 
   say(text) {
     this.note.textContent = text;
   }
+}
+
+/** Touch the page only where something differs: each touch is painted again. */
+function changed(before, after, set) {
+  if (before !== after) set(after);
 }
 
 /** The keys, in a dialog of the browser's own: Esc closes it and the focus returns. */

@@ -31,6 +31,7 @@ export class Pointer {
     if (event.target.closest(".nv-press, .nv-card, .nv-remark")) return;
     v.stage.setPointerCapture(event.pointerId);
     this.down.set(event.pointerId, at);
+    v.held = true;
     v.element.querySelector(".nv-stage").focus({ preventScroll: true });
     if (this.down.size === 2) {
       this.action = "pinch";
@@ -85,6 +86,7 @@ export class Pointer {
   end(event) {
     const v = this.viewer, at = this.down.get(event.pointerId);
     if (!this.down.delete(event.pointerId)) return;
+    v.held = this.down.size > 0;
     if (this.action === "pinch") {
       if (this.down.size === 1) { this.action = "pan"; [this.last] = this.down.values(); this.first = this.last; }
     } else {

@@ -17,7 +17,10 @@ import { TileSource } from "./tiles.js";
 import { View } from "./view.js";
 
 const REST_MS = 140; // after the last movement the picture is drawn at full resolution
-const SLOW_MS = 33; // a full picture that takes longer is drawn at half resolution while it moves
+const HELD_MS = 700; // the same while a button is held: a slow machine draws late, and must not rest in between
+const SLOW_MS = { fill: 33, draw: 150 }; // a picture that takes longer is drawn at half resolution while
+// it moves; pass 2 alone gains little, since enlarging the half picture costs as much in software
+const BAR_MS = 150; // sliders follow so often while the mouse drags
 const GAUGE_MS = 2000; // how long a picture takes is measured so rarely: it waits for the graphics
 const EMPTY = { labels: {}, regions: [], containers: [], boxes: [], compare: [], blind: false };
 
@@ -40,7 +43,7 @@ export class Viewer {
     Object.assign(this, { element: host, facts, marks, began, blind: Boolean(marks.blind), others: marks.compare });
     this.look = firstLook(facts);
     this.settings = { navigator: true, magnifier: false, regions: true };
-    Object.assign(this, { tool: "pan", selected: null, peeking: false, measures: [], draft: null, pointerAt: null, other: null, ratio: 1 });
+    Object.assign(this, { tool: "pan", selected: null, peeking: false, measures: [], draft: null, pointerAt: null, held: false, other: null, ratio: 1 });
     this.view = new View(facts);
     this.overview = new View(facts); // the navigator's
     this.lens = new View(facts);
@@ -48,6 +51,7 @@ export class Viewer {
     this.stale = { full: true, half: true };
     this.cost = { fill: 0, draw: 0 }; // milliseconds
     this.gauged = { fill: -Infinity, draw: -Infinity };
+    this.barAt = -Infinity;
     this.ready = new Promise((done) => (this.whenReady = done));
     this.build();
     this.source = this.makeSource(facts);
@@ -224,9 +228,10 @@ export class Viewer {
 
   inPane({ pane }, [X, Y]) { return X >= pane.x && Y >= pane.y && X < pane.x + pane.w && Y < pane.y + pane.h; }
 
-  /** Draw again with other settings: pass 2 alone. */
-  redraw() {
+  /** Draw again with other settings: pass 2 alone, and what lies over the picture if that changed. */
+  redraw(marked = true) {
     this.updateBar = true;
+    this.marked ||= marked;
     if (this.asked === undefined && !this.closed) this.asked = requestAnimationFrame(() => this.paint());
   }
 
@@ -239,7 +244,7 @@ export class Viewer {
   paint() {
     this.asked = undefined;
     if (this.closed || this.engine.lost || !this.canvas.width) return;
-    const began = performance.now(), moved = this.stale.full, half = this.busy && this.cost[moved ? "fill" : "draw"] > SLOW_MS;
+    const began = performance.now(), kind = this.stale.full ? "fill" : "draw", half = this.busy && this.cost[kind] > SLOW_MS[kind];
     const fill = this.stale[half ? "half" : "full"];
     if (fill) {
       this.list = this.panes(half);
@@ -251,8 +256,8 @@ export class Viewer {
     for (const pane of this.list) pane.grid = this.look.local ? this.grids?.get(pane.source.id) : null;
     this.engine.draw(this.list, this.look, half);
     this.drawnHalf = half;
-    this.overlay.update();
-    if (this.updateBar) { this.bar.update(); this.updateBar = false; }
+    if (fill || this.marked) { this.overlay.update(); this.marked = false; }
+    if (this.updateBar && (!this.busy || began > this.barAt + BAR_MS)) { this.bar.update(); this.updateBar = false; this.barAt = began; }
     if (!this.busy) this.read(); // reading back waits for the graphics
     if ((this.busy || this.whenReady) && began > this.gauged[fill ? "fill" : "draw"] + GAUGE_MS) this.gauge(began, fill, half);
     if (this.whenReady && this.complete()) this.announce();
@@ -311,7 +316,7 @@ export class Viewer {
 
   rest() {
     clearTimeout(this.resting);
-    this.resting = setTimeout(() => { this.busy = false; if (this.drawnHalf) this.redraw(); else this.read(); }, REST_MS);
+    this.resting = setTimeout(() => { this.busy = false; if (this.drawnHalf || this.updateBar) this.redraw(false); else this.read(); }, this.held ? HELD_MS : REST_MS);
   }
 
   // ── view ──────────────────────────────────────────────────────────────────────────────────────
@@ -359,7 +364,7 @@ export class Viewer {
 
   set(name, value, sliding = false) {
     this.look[name] = value;
-    if (name === "smooth") this.refill(); else this.redraw();
+    if (name === "smooth") this.refill(); else this.redraw(false);
     if (!sliding) this.report(name, value);
   }
 
@@ -372,10 +377,10 @@ export class Viewer {
   window(side, level) {
     const { low, high } = this.look;
     if (side === "low") this.look.low = Math.min(level, high - 2); else this.look.high = Math.max(level, low + 2);
-    this.redraw();
+    this.redraw(false);
   }
 
-  dragWindow(across, down) { this.moving(); Object.assign(this.look, dragged(this.look, across, down, this.facts.white)); this.redraw(); }
+  dragWindow(across, down) { this.moving(); Object.assign(this.look, dragged(this.look, across, down, this.facts.white)); this.redraw(false); }
 
   preset(name) {
     if (name !== "custom") Object.assign(this.look, presets(this.facts)[name]);

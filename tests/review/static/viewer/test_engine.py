@@ -24,7 +24,7 @@ goods = on("desk", ["goods"], indirect=True)
 def windowed(levels: np.ndarray, low: int, high: int) -> np.ndarray:
     """Return greys of a linear window, halves rounded up, in whole numbers."""
     part = np.clip(levels.astype(np.int64) - low, 0, high - low)
-    return (510 * part + (high - low)) // (2 * (high - low))
+    return np.asarray((510 * part + (high - low)) // (2 * (high - low)))
 
 
 def toned(levels: np.ndarray, low: int, high: int, curve: str) -> np.ndarray:

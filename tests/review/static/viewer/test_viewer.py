@@ -118,7 +118,8 @@ def test_contrast_fits_what_is_seen(desk: Desk) -> None:
 # fmt: off
 KEYS = [
     ("t", "look.low"), ("i", "look.inverse"), ("s", "look.dense"), ("z", "look.smooth"),
-    ("u", "look.colour"), ("h", "look.mark"), ("r", "settings.regions"), ("v", "settings.navigator"),
+    ("u", "look.colour"), ("h", "look.mark"), ("r", "settings.regions"),
+    ("v", "settings.navigator"),
     ("m", "settings.magnifier"), ("k", "view.mirror"), ("e", "look.edges"), ("c", "look.local"),
     ("g", "look.energy"), ("o", "look.strip"), ("j", "look.strip"), ("y", "tool"),
     ("b", "tool"), ("l", "look.curve"), ("]", "view.turn"), ("[", "view.turn"),
@@ -172,7 +173,7 @@ def test_help_lists_every_key(desk: Desk) -> None:
     for words in ("Inverse", "Colour by material", "Measure", "Hide all outlines while held"):
         assert words in text
     desk.page.keyboard.press("Escape")
-    dialog.wait_for(state="detached")
+    desk.page.locator(".nv-help").wait_for(state="detached")
     assert desk.page.evaluate("() => document.activeElement.className") == "nv-stage"
 
 
