@@ -2,8 +2,8 @@
 
 A store is filled in bulk. Each officer logs in, keeps the live update open, and goes on looking at
 the queue, taking the next scan, opening it and deciding, with a pause between two requests, and
-asks the API as well. What is told is how long answers took, by kind, and what the server's memory was.
-Pixels of scans are left out: scripts/bench_viewer.py measures those.
+asks the API as well. What is told is how long answers took, by kind, and what memory the server
+had. Pixels of scans are left out: scripts/bench_viewer.py measures those.
 
 Example: python scripts/bench_review.py --inspections 200000 --officers 50 --seconds 60
 """

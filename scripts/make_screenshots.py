@@ -47,7 +47,10 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with tempfile.TemporaryDirectory() as name:
         store = Path(name) / "store"
-        run("worker", str(ROOT / "data" / "samples"), "--store", str(store), "--once")
+        inbox = Path(name) / "inbox"
+        labels = shutil.ignore_patterns("*.json")
+        shutil.copytree(ROOT / "data" / "samples", inbox, ignore=labels)
+        run("worker", str(inbox), "--store", str(store), "--once")
         make_people(store)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
