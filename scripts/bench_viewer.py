@@ -7,7 +7,7 @@ the viewer from a process of their own, opens them in Chromium, its graphics in 
 
 * the first whole view, from opening the viewer to the last pixel drawn: with nothing prepared, and
   again in a new browser when the pyramid is on the disk;
-* pictures a second while contrast is dragged, and while the scan is moved, from real mouse events;
+* pictures a second while contrast is dragged, and while the scan is moved, by a mouse of 125 Hz;
 * the largest memory of the server.
 """
 
@@ -56,7 +56,20 @@ FRAMES = """() => {
   window.times = [];
   v.engine.draw = (...given) => { draw.apply(v.engine, given); times.push(performance.now()); };
 }"""
-STEPS = 60
+MOVES = """async () => {
+  const at = v.canvas.getBoundingClientRect(), began = performance.now();
+  const middle = [at.left + at.width / 2, at.top + at.height / 2];
+  times.length = 0;
+  while (performance.now() < began + 4000) {
+    const angle = (performance.now() - began) / 160;
+    const clientX = middle[0] + 90 * Math.sin(angle), clientY = middle[1] - 60 * Math.cos(angle);
+    const moved = {pointerId: 1, bubbles: true, clientX, clientY};
+    v.canvas.dispatchEvent(new PointerEvent("pointermove", moved));
+    await new Promise((done) => setTimeout(done, 8));
+  }
+  return times;
+}"""
+"""Moves as a mouse of 125 Hz sends them. Those of the driver wait for one picture each."""
 
 
 def main() -> None:
@@ -180,11 +193,7 @@ def dragged(page: Page, button: Any) -> dict[str, float]:  # noqa: ANN401 - left
     """Drag the mouse in circles over the picture, and return pictures a second and the slowest."""
     page.mouse.move(700, 400)
     page.mouse.down(button=button)
-    page.evaluate("() => { times.length = 0; }")
-    for step in range(STEPS):
-        angle = 2 * np.pi * step / 60
-        page.mouse.move(700 + 90 * float(np.sin(angle)), 400 + 60 * float(1 - np.cos(angle)))
-    times = page.evaluate("() => times")
+    times = page.evaluate(MOVES)
     page.mouse.up(button=button)
     page.evaluate("() => v.settled()")
     steps = [later - earlier for earlier, later in itertools.pairwise(times)]
