@@ -38,9 +38,10 @@ _MATTER = 0.85
 """Share of the signal of air below which there is matter: two centimetres of plastic."""
 _CUT_SHARE = 0.3
 """Share of an edge with matter that runs out of the picture: assumption, more than a chassis."""
-_GROUND_SHARE = 0.2
-"""Matter along the bottom, as a share of that along the top, below which the picture stands on its
-head: assumption. Upright, the ground, rails or wheels are below and open beam is above."""
+_HEAD_SHARE, _GROUND_SHARE = 0.1, 0.2
+"""A picture stands on its head where more than this share of its top has matter, and its bottom
+less than this part of that. Measured on 31 real scans: upright, the bottom has 0.22 to 1.0 of
+matter and the top 0 to 0.30."""
 _EDGE_PX = 4
 _SPARSE = 4
 _LINE_STEP = 16
@@ -65,7 +66,7 @@ def health_of(scan: AnyScan) -> Health:
         Problem.LINES: bool(along or across),
         Problem.CUT: bool(cut),
         Problem.BLANK: bool(blank.any()),
-        Problem.UPSIDE_DOWN: "top" in cut and _on_its_head(scan, max(air, _OPAQUE), margin),
+        Problem.UPSIDE_DOWN: _on_its_head(scan, max(air, _OPAQUE), margin),
     }
     return Health(
         air=round(air, 4),
@@ -151,4 +152,4 @@ def _on_its_head(scan: AnyScan, air: float, blank: Bool[np.ndarray, " width"]) -
     rows = slice(0, _EDGE_PX), slice(max(0, scan.height - _EDGE_PX), None)
     dark = (np.median(scan.plane(part), axis=0) < _MATTER * air for part in rows)
     top, bottom = (float((part & ~blank).mean()) for part in dark)
-    return bottom < _GROUND_SHARE * top
+    return top > _HEAD_SHARE and bottom < _GROUND_SHARE * top
