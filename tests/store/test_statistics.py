@@ -103,7 +103,7 @@ def test_an_answer_is_never_older_than_the_store(store: Store, file_scan: FileSc
 
 
 def test_a_scanner_that_moves_takes_its_scans_along(store: Store, file_scan: FileScan) -> None:
-    """When somebody says at which site a scanner stands, days that were read before are read anew."""
+    """When somebody says at which site a scanner stands, days that are known are read anew."""
     columns = Columns(store)
     queued(store, file_scan("one"))
     assert only(columns).site.tolist() == [NONE]
