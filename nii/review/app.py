@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 
+import anyio.to_thread
 import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -36,7 +38,7 @@ from nii.review import (
 )
 from nii.review.desk import Desk, ReviewSettings
 from nii.review.guard import HEADERS, Guard
-from nii.review.identity import KNOWN, STRANGERS, Identity
+from nii.review.identity import BUSY, BUSY_TEXT, KNOWN, RETRY, STRANGERS, Identity
 from nii.review.limits import Limiter
 from nii.review.pictures import Pictures
 from nii.review.problems import problem
@@ -46,6 +48,9 @@ from nii.store.database import Store
 STATIC = Path(__file__).with_name("static")
 PICTURES_FOLDER = "pictures"
 PYRAMIDS_FOLDER = "pyramids"
+_THREADS = 120
+"""Requests worked on at once: those that wait to write must not keep out those that read."""
+_LOG = logging.getLogger(__name__)
 
 
 def now() -> datetime:
@@ -85,6 +90,7 @@ def create_app(
         exception_handlers={
             HTTPException: on_http_error,
             NiiError: on_refusal,
+            **dict.fromkeys(BUSY, on_busy),
             Exception: on_failure,
         },
         lifespan=_life,
@@ -100,6 +106,7 @@ def create_app(
 
 @asynccontextmanager
 async def _life(app: Starlette) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     yield
     app.state.feed.closing.set()
     app.state.tiles.close()
@@ -154,6 +161,17 @@ async def on_refusal(request: Request, error: Exception) -> Response:
         return problem(422, str(error))
     message = tongue_of(request).say("This cannot be done now.")
     return show(request, "error.html", status=422, message=message, advice=str(error))
+
+
+async def on_busy(request: Request, _error: Exception) -> Response:
+    """Answer while the database does not: nothing was stored by halves, trying again is safe."""
+    _LOG.warning("the database does not answer: %s", type(_error).__name__)
+    if request.url.path.startswith("/api/"):
+        return problem(503, BUSY_TEXT, RETRY)
+    speak = tongue_of(request)
+    message = speak.say("The database does not answer at the moment.")
+    advice = speak.say("Nothing was stored by halves. Go back and try again.")
+    return show(request, "error.html", status=503, message=message, advice=advice, headers=RETRY)
 
 
 async def on_failure(request: Request, _error: Exception) -> Response:

@@ -206,10 +206,10 @@ def person_of_session(
     if over or user.disabled_at is not None:
         sessions.end(store, session.token_sha256, now, "expired")
         return None
-    since = session.working_since
-    if since is None or silence >= timedelta(minutes=settings.rest_minutes):
+    since = session.working_since or session.created_at
+    if silence >= timedelta(minutes=settings.rest_minutes):
         since = now
-    if since != session.working_since or silence >= timedelta(seconds=settings.seen_seconds):
+    if silence >= timedelta(seconds=settings.seen_seconds):
         sessions.touch(store, session.token_sha256, now, since)
     rights = RIGHTS[user.profile.role]
     return _person(user, rights, session=session.token_sha256, since=since)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -28,6 +29,12 @@ STRANGERS = Rate(burst=300, per_second=20.0)
 """Requests without session or token, by address: assumption, a shift that begins behind a proxy."""
 KNOWN = Rate(burst=2000, per_second=200.0)
 """Requests of one session or token: a viewer asks for hundreds of tiles at once."""
+
+
+BUSY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+"""What the database says while it is locked, restarted, full or away."""
+BUSY_TEXT = "The database does not answer at the moment. Nothing was stored by halves; try again."
+RETRY = {"Retry-After": "2"}
 
 
 def cookie_name(scheme: str) -> str:
@@ -50,7 +57,11 @@ class Identity:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        person = await run_in_threadpool(self._person, request)
+        try:
+            person = await run_in_threadpool(self._person, request)
+        except BUSY:
+            await problem(503, BUSY_TEXT, RETRY)(scope, receive, send)
+            return
         scope.setdefault("state", {})["person"] = person
         answer = self._too_fast(request, person) or _refuse(request, person) or self.app
         await answer(scope, receive, send)

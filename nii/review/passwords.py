@@ -39,10 +39,10 @@ def fits(stored: str | None, password: str) -> bool:
     """Tell whether a password is the one that was hashed; takes as long where there is none."""
     with _AT_ONCE:
         try:
-            right = HASHER.verify(stored or _nobody(), password)
+            HASHER.verify(stored or _nobody(), password)
         except (VerificationError, InvalidHashError):
             return False
-    return right and stored is not None
+    return stored is not None
 
 
 def outdated(stored: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -42,11 +43,14 @@ class Store:
 
     engine: sa.Engine
     files: Path
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """Give the only writing transaction; it takes effect whole, or not at all on an error."""
-        with self.engine.connect() as connection:
+        # Writers of this process wait here, in order and without a connection: where fifty waited
+        # inside SQLite, some starved and readers found no connection left.
+        with self._turn, self.engine.connect() as connection:
             connection.execution_options(**{_WRITES: True})
             with connection.begin():
                 _lock(connection)

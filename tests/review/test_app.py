@@ -65,3 +65,25 @@ def test_what_nobody_expected_to_be_refused(client: TestClient) -> None:
     page = client.get("/?after=nowhere")
     assert page.status_code == 422
     assert "Start at the top." in page.text
+
+
+def test_a_database_that_is_away(
+    app: Starlette, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the database does not answer, pages and programs get 503 and a time to try again."""
+    import sqlalchemy as sa
+
+    def fail(*_: object, **__: object) -> None:
+        raise sa.exc.OperationalError("BEGIN", {}, Exception("database is locked"))
+
+    quiet = TestClient(app, base_url=ORIGIN, raise_server_exceptions=False, cookies=client.cookies)
+    with monkeypatch.context() as patch:
+        patch.setattr("nii.store.queue.page", fail)
+        page, answer = quiet.get("/"), quiet.get("/api/v1/queue")
+    with monkeypatch.context() as patch:
+        patch.setattr("nii.store.sessions.find", fail)
+        stranger = quiet.get("/")
+    for each in (page, answer, stranger):
+        assert each.status_code == 503
+        assert each.headers["Retry-After"] == "2"
+    assert quiet.get("/").status_code == 200
