@@ -134,8 +134,8 @@ QUICK = (
     (
         "INSERT INTO queue (inspection_id, state, why, urgency, risk, waiting_since, filed_at, "
         "site_id, scanner_id, blind, sampled) "
-        "SELECT n, CASE WHEN n % 4 = 1 THEN 'decided' ELSE 'open' END, 'new', urgency, risk, at, at, "
-        "n % 50 % 20 + 1, n % 50 + 1, {no}, {no} FROM made"
+        "SELECT n, CASE WHEN n % 4 = 1 THEN 'decided' ELSE 'open' END, 'new', urgency, risk, "
+        "at, at, n % 50 % 20 + 1, n % 50 + 1, {no}, {no} FROM made"
     ),
 )
 """Statements that fill the queue and what it shows; no events, so the log does not hold."""
