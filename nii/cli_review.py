@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ def review(  # noqa: PLR0913 - each is a flag
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
-    database_url: str | None = None,
+    database: str | None = None,
     name: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     certificate: Path | None = None,
     key: Path | None = None,
@@ -38,7 +39,7 @@ def review(  # noqa: PLR0913 - each is a flag
         store: folder of the store.
         host: address to listen on; others than those of this machine need TLS and a name.
         port: port to listen on.
-        database_url: database instead of the SQLite file in the folder.
+        database: address of a PostgreSQL database; that in NII_DATABASE, or SQLite in the folder.
         name: host name that browsers use, where others reach it; may be given several times.
         certificate: TLS certificate chain, PEM.
         key: private key of the certificate, PEM.
@@ -62,5 +63,5 @@ def review(  # noqa: PLR0913 - each is a flag
         oidc_client=oidc_client,
         oidc_name=oidc_name,
     )
-    serve(store, server, settings, say, database_url)
+    serve(store, server, settings, say, database or os.environ.get("NII_DATABASE"))
     return 0

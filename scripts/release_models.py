@@ -107,10 +107,11 @@ def parts(config: TrainConfig, options: argparse.Namespace) -> Iterator[TrainCon
     """Yield the settings of each part of the training; a part is yielded once the one before ran.
 
     Part ``overview``, only after ``--begin``: containers alone. Part ``run``: threats, with the
-    containers where weights are drawn afresh. Part ``hardened``: larger crops, many of them where
+    containers where weights are drawn afresh. Part ``hardened``: many crops where
     the network was mistaken, at a lower rate.
     """
-    folder, frozen = options.folder, ()
+    folder: Path = options.folder
+    frozen: tuple[str, ...] = ()
     first = begun(config, options)
     if first is not None and options.refine_minutes > 0:
         yield refreshed(config, first, options)
@@ -135,7 +136,8 @@ def begun(config: TrainConfig, options: argparse.Namespace) -> Path | None:
     """Return the checkpoint that training begins from; None where weights are drawn."""
     if options.begin is None:
         return None
-    folder, bundle = options.folder / "begin", read_bundle(options.begin)
+    folder: Path = options.folder / "begin"
+    bundle = read_bundle(options.begin)
     for name in ("base.pt", "unfolded.pt"):
         if (folder / name).is_file():
             return folder / name
@@ -174,12 +176,10 @@ def mined(config: TrainConfig, path: Path) -> Path:
 
 
 def hardened(config: TrainConfig, places: Path, minutes: float) -> TrainConfig:
-    """Return the settings of the last part: hard places, larger crops, a lower rate."""
+    """Return the settings of the last part: hard places and a lower rate."""
     return replace(
         config,
-        train=replace(
-            config.train, crop_px=256, benign_crop_share=0.4, hard_places=places, hard_share=0.7
-        ),
+        train=replace(config.train, benign_crop_share=0.4, hard_places=places, hard_share=0.7),
         initial=config.folder / LAST,
         optimiser=replace(config.optimiser, learning_rate=config.optimiser.learning_rate / 2.5),
         schedule=replace(config.schedule, warmup_steps=20, final_share=0.01),

@@ -188,7 +188,7 @@ def _decisions(rows: Sequence[Mapping[str, Any]]) -> str:
         head,
         (
             (
-                row["decided_at"],
+                _time(row["decided_at"]),
                 row["officer"],
                 row["verdict"],
                 row["reason"],
@@ -209,7 +209,7 @@ def _marks(rows: Sequence[Mapping[str, Any]]) -> str:
         (
             (
                 row["id"],
-                row["marked_at"],
+                _time(row["marked_at"]),
                 row["officer"],
                 row["mark"] if row["withdraws"] is None else f"withdraws mark {row['withdraws']}",
                 "" if row["region_number"] is None else row["region_number"],
@@ -227,7 +227,7 @@ def _outcomes(rows: Sequence[Mapping[str, Any]]) -> str:
         ("when", "who", "found", "class", "quantity", "remark"),
         (
             (
-                row["examined_at"],
+                _time(row["examined_at"]),
                 row["officer"],
                 "something" if row["found"] else "nothing",
                 known_class(row["class_name"]) if row["class_name"] else "",
@@ -248,7 +248,7 @@ def _documents(rows: Sequence[Mapping[str, Any]]) -> str:
                 row["kind"],
                 row["value"],
                 fits[row["check_digit_fits"]],
-                row["linked_at"],
+                _time(row["linked_at"]),
                 row["linked_by"],
             )
             for row in rows
@@ -265,10 +265,10 @@ def _originals(dossier: Dossier) -> str:
 
 def _log(dossier: Dossier) -> str:
     rows = (
-        (row["number"], row["at"], row["kind"], _short(row["payload"]), row["sha256"][:16])
+        (row["number"], _time(row["at"]), row["kind"], _short(row["payload"]), row["sha256"][:16])
         for row in dossier.events
     )
-    return _table(("No.", "when", "what", "facts", "SHA-256 begins"), rows)
+    return _table(("No.", "when", "what", "facts", "SHA-256 begins"), rows, kind="log")
 
 
 def _short(payload: str) -> str:
@@ -301,10 +301,16 @@ def _pairs(rows: Iterable[tuple[str, object]]) -> str:
     return f"<dl>{inner}</dl>"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def _time(text: str) -> str:
+    """Return a time of the store to the second; records.json has it to the microsecond."""
+    return f"{text[:10]} {text[11:19]} UTC"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]], kind: str = "plain") -> str:
     """Return a table, or nothing where there are no rows."""
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
     )
     titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>" if body else ""
+    inner = f"<thead><tr>{titles}</tr></thead><tbody>{body}</tbody>"
+    return f'<table class="{kind}">{inner}</table>' if body else ""

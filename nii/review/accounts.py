@@ -21,7 +21,9 @@ from nii.review.limits import Limiter, Rate
 from nii.review.rendering import LANGUAGE_COOKIE, show, tongue_of
 
 TRIES = Rate(burst=10, per_second=0.1)
-"""Log-ins tried from one address, and for one account."""
+"""Log-ins tried for one account, and changes of its password."""
+FROM_ONE_PLACE = Rate(burst=200, per_second=1.0)
+"""Log-ins tried from one address: a shift that begins behind one proxy must get in."""
 _YEAR_S = 365 * 86_400
 
 
@@ -69,7 +71,8 @@ async def log_in(request: Request) -> Response:
     tries: Limiter = request.app.state.tries
     address = request.client.host if request.client else ""
     speak = tongue_of(request)
-    if tries.wait(f"from {address}") or tries.wait(f"as {login[:64]}"):
+    place: Limiter = request.app.state.from_one_place
+    if place.wait(address) or tries.wait(f"as {login[:64]}"):
         problem = speak.say("Too many tries. Wait a minute, then try again.")
         return await run_in_threadpool(_login, request, back, login, problem, 429)
     token = await run_in_threadpool(

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from nii.errors import NiiError
-from nii.review import forms, live, operations, upload
+from nii.review import forms, live, numbers_api, operations, upload
 from nii.review.auth import Right
 from nii.review.desk import Desk
 from nii.review.forms import listed, ref
@@ -239,6 +239,7 @@ OPERATIONS = (
         "Decisions, oldest first.",
         decisions, listed("Decision"), query=_ONWARD,
     ),
+    numbers_api.NUMBERS,
     Operation(
         "pushScan", "POST", "/scans", Right.PUSH,
         "Store a scan, with its inspection if there is one.",

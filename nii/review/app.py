@@ -92,6 +92,7 @@ def create_app(
     app.state.desk = desk
     app.state.feed = live.Feed(store)
     app.state.tries = Limiter(accounts.TRIES)
+    app.state.from_one_place = Limiter(accounts.FROM_ONE_PLACE)
     app.state.door = single.door_of(settings)
     app.state.tiles = tiles.Tiles(store, store.files.with_name(PYRAMIDS_FOLDER))
     return app

@@ -19,7 +19,7 @@ from nii.evaluate.control import Chart
 
 WIDTH, HEIGHT = 960, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 14, 34
-_MOST_DAY_LABELS = 8
+_MOST_DAY_LABELS = 7
 _FEW = 100
 """So many days are marked one by one; more would hide the line."""
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)

@@ -105,7 +105,8 @@ class Desk:
         items = queue.page(self.store, query)
         counts = queue.counts(self.store, query)
         filtered = wanted.level is not None or wanted.class_name is not None
-        now, names = self.clock(), self.site_names()
+        now = self.clock()
+        names = records.names(self.store, tuple(item.scan_sha256 for item in items))
         rows = (records.row(item, person, names, now) for item in items)
         return Page(
             tuple(row for row in rows if not (filtered and row.level == "blind")),

@@ -24,8 +24,8 @@ OPEN = ("/login", "/language", "/healthz", "/oidc/start", "/oidc/back", "/api/v1
 """Paths for everybody; and all below ``/static/``."""
 FIRST = ("/password", "/logout", "/language")
 """Paths that somebody with a one-time password may use."""
-STRANGERS = Rate(burst=60, per_second=5.0)
-"""Requests without session or token, by address: assumption, far above one who types."""
+STRANGERS = Rate(burst=300, per_second=20.0)
+"""Requests without session or token, by address: assumption, a shift that begins behind a proxy."""
 KNOWN = Rate(burst=2000, per_second=200.0)
 """Requests of one session or token: a viewer asks for hundreds of tiles at once."""
 

@@ -11,7 +11,7 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 
 import numpy as np
@@ -244,10 +244,9 @@ def harmless(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
-def usual(span: tuple[date, date] | None, today: date) -> tuple[date, date]:
-    """Return the days that are shown unless others are asked for: the newest month."""
-    last = min(today, span[1]) if span else today
-    return last - timedelta(days=USUAL_DAYS - 1), last
+def newest_day(span: tuple[date, date] | None, today: date) -> date:
+    """Return the last day that is shown unless another is asked for: of the newest inspection."""
+    return min(today, span[1]) if span else today
 
 
 def _chosen(facts: Facts, names: Names, viewer: Viewer, wanted: Wanted) -> Facts:

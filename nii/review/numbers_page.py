@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from typing import Literal
 from urllib.parse import urlencode
 
 from babel.dates import format_date
@@ -30,10 +31,12 @@ from nii.store.statistics import Columns
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHORT = 10
+_EARLIEST, _LATEST = date(1970, 1, 1), date(2200, 1, 1)
+"""Days outside are slips of the keyboard: assumption."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """What a request asks for, and who asks."""
 
     person: Person
@@ -44,15 +47,15 @@ class _Asked:
 def page(request: Request) -> Response:
     """GET /numbers: totals, charts, tables and what each number means."""
     desk: Desk = request.app.state.desk
-    asked = _asked(request)
-    found = _measure(request, asked)
+    wanted = _asked(request)
+    found = measured(request, wanted)
     speak = tongue_of(request)
     labels = _labels(speak, desk, found)
     return show(
         request,
         "numbers.html",
         numbers=found,
-        wanted=asked.wanted,
+        wanted=wanted.wanted,
         groupings=_groupings(speak),
         labels=labels,
         alarm_chart=_chart(speak, speak.say("Alarm rate by day"), found.alarm_rate, percent=True),
@@ -61,10 +64,10 @@ def page(request: Request) -> Response:
             "alarm_rate": [_day(speak, day) for day in found.alarm_rate.outside],
             "risk": [_day(speak, day) for day in found.risk.outside],
         },
-        sites=[site for site in found.names.sites.items() if asked.person.sees(site[0])],
+        sites=[site for site in found.names.sites.items() if wanted.person.sees(site[0])],
         classes=[(row.name, speak.say(row.label)) for row in taxonomy.in_group("threat")],
         models=[(sha256, labels["model"][sha256]) for sha256 in found.models],
-        address=lambda grouping: _csv_address(asked.wanted, grouping),
+        address=lambda grouping: _csv_address(wanted.wanted, grouping),
         share=lambda value: _percent(speak, value),
     )
 
@@ -75,12 +78,12 @@ def as_csv(request: Request) -> Response:
     if grouping not in GROUPINGS:
         raise HTTPException(404)
     desk: Desk = request.app.state.desk
-    asked = _asked(request)
-    found = _measure(request, asked)
+    wanted = _asked(request)
+    found = measured(request, wanted)
     labels = _labels(tongue_of(request), desk, found)
     names = labels[grouping] if grouping in ("officer", "model") else {}
     text = numbers.csv_text(found, grouping, names)
-    name = f"numbers-{grouping}-{asked.wanted.first}-{asked.wanted.last}.csv"
+    name = f"numbers-{grouping}-{wanted.wanted.first}-{wanted.wanted.last}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response("\ufeff" + text, media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -99,8 +102,8 @@ def columns_of(request: Request) -> Columns:
     return columns
 
 
-def _asked(request: Request) -> _Asked:
-    """Read the filters; the newest month where no days are named.
+def _asked(request: Request) -> Asked:
+    """Read the filters of a page.
 
     Raises:
         HTTPException: 403 where numbers are not for this person, 404 where a filter cannot be.
@@ -109,22 +112,34 @@ def _asked(request: Request) -> _Asked:
     if not person.may(Right.NUMBERS):
         raise HTTPException(403)
     parameters = {key: value for key, value in request.query_params.items() if value}
+    return asked(request, person, parameters)
+
+
+def asked(request: Request, person: Person, parameters: Mapping[str, str]) -> Asked:
+    """Read filters; the newest month where no days are named, at most `LONGEST_DAYS`.
+
+    Raises:
+        HTTPException: 404 where a filter cannot be.
+    """
     desk: Desk = request.app.state.desk
-    first, last = numbers.usual(columns_of(request).span(), desk.clock().date())
-    last = _date(parameters.get("to"), last)
-    first = _date(parameters.get("from"), min(first, last))
+    newest = numbers.newest_day(columns_of(request).span(), desk.clock().date())
+    last = _date(parameters.get("to"), newest)
+    usual = date.fromordinal(max(last.toordinal() - numbers.USUAL_DAYS + 1, 1))
+    first = _date(parameters.get("from"), usual)
     site = whole_number(parameters["site"]) if "site" in parameters else None
     name, model = parameters.get("class", ""), parameters.get("model", "")
     known = {row.name for row in taxonomy.classes()}
     wrong = (name and name not in known) or (model and not _SHA256.fullmatch(model))
-    if wrong or last < first or (site is not None and not person.sees(site)):
+    wrong = wrong or not _EARLIEST <= first <= last <= _LATEST
+    if wrong or (site is not None and not person.sees(site)):
         raise HTTPException(404)
     first = max(first, date.fromordinal(max(last.toordinal() - numbers.LONGEST_DAYS + 1, 1)))
-    return _Asked(person, viewer_of(person), Wanted(first, last, site, name, model))
+    return Asked(person, viewer_of(person), Wanted(first, last, site, name, model))
 
 
-def _measure(request: Request, asked: _Asked) -> Numbers:
-    return numbers.measure(columns_of(request), asked.viewer, asked.wanted)
+def measured(request: Request, wanted: Asked) -> Numbers:
+    """Count what a request asks for."""
+    return numbers.measure(columns_of(request), wanted.viewer, wanted.wanted)
 
 
 def _date(text: str | None, other: date) -> date:
@@ -168,10 +183,10 @@ def _model_name(desk: Desk, inspection_id: int, sha256: str) -> str:
 
 def _chart(speak: Tongue, title: str, drift: Drift, *, percent: bool) -> Markup:
     def say(value: float) -> str:
-        return _percent(speak, value) if percent else speak.number(value, 2)
+        return _percent(speak, value) if percent else speak.number(value, 3)
 
     drawing = Drawing(
-        title, drift.days, drift.values, drift.chart, say, lambda day: _day(speak, day)
+        title, drift.days, drift.values, drift.chart, say, lambda day: _day(speak, day, "short")
     )
     return Markup(draw(drawing))  # noqa: S704 - every text in it is escaped there
 
@@ -180,8 +195,8 @@ def _percent(speak: Tongue, value: float | None) -> str:
     return "–" if value is None else speak.number(100 * value, 1) + " %"
 
 
-def _day(speak: Tongue, day: date) -> str:
-    return format_date(datetime.combine(day, time()), "medium", locale=speak.locale)
+def _day(speak: Tongue, day: date, length: Literal["short", "medium"] = "medium") -> str:
+    return format_date(datetime.combine(day, time()), length, locale=speak.locale)
 
 
 def _csv_address(wanted: Wanted, grouping: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -101,6 +102,14 @@ class Page:
     rows: tuple[Row, ...]
     counts: dict[str, int]
     after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What rows of the queue are called by: sites by id, files of scans by identity."""
+
+    sites: dict[int, str]
+    files: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +251,18 @@ def passages(store: Store, person: Person, scan_sha256: str) -> tuple[Passage, .
     )
 
 
+def names(store: Store, scans: tuple[str, ...]) -> Names:
+    """Return what rows about these scans are called by."""
+    table = tables.scans.c
+    query = sa.select(table.sha256, table.files).where(table.sha256.in_(scans))
+    with store.read() as connection:
+        files = {
+            row.sha256: ", ".join(file["name"] for file in json.loads(row.files))
+            for row in connection.execute(query)
+        }
+    return Names(site_names(store), files)
+
+
 def site_names(store: Store) -> dict[int, str]:
     """Return the name of each site by its id."""
     query = sa.select(tables.sites.c.id, tables.sites.c.name).order_by(tables.sites.c.name)
@@ -266,7 +287,7 @@ def group_names(store: Store) -> tuple[str, ...]:
         return tuple(connection.execute(query.distinct().order_by(name)).scalars())
 
 
-def row(item: Item, person: Person, sites: dict[int, str], now: datetime) -> Row:
+def row(item: Item, person: Person, names: Names, now: datetime) -> Row:
     """Return a row of the queue as a person may see it."""
     blind = item.blind and item.state is State.OPEN
     claim = item.claimed(now)
@@ -274,10 +295,10 @@ def row(item: Item, person: Person, sites: dict[int, str], now: datetime) -> Row
     return Row(
         id=item.inspection_id,
         level="blind" if blind else item.level.value,
-        title=", ".join(papers) or f"№ {item.inspection_id}",
+        title=", ".join(papers) or names.files.get(item.scan_sha256, ""),
         scan=item.scan_sha256,
         classes=() if blind else item.classes,
-        site=sites.get(item.site_id or 0, "") or item.scanner or "",
+        site=names.sites.get(item.site_id or 0, "") or item.scanner or "",
         since=item.waiting_since,
         waited=now - item.waiting_since,
         why=item.why.value,

@@ -24,6 +24,7 @@ from nii.store.records import MOST_FAULTS, Fault, Records, Said
 
 _TABLE = tables.events
 _AT_ONCE = 500
+_KIND_LIMIT = 32
 ORIGIN_SHA256 = "0" * 64
 """What stands in the first event in place of a digest before it."""
 
@@ -63,6 +64,16 @@ class Entry:
     kind: str
     inspection_id: int | None
     payload: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        """Check that the kind fits its column in every engine.
+
+        Raises:
+            ValueError: it is empty or too long.
+        """
+        if not 0 < len(self.kind) <= _KIND_LIMIT:
+            msg = f"a kind of event of {len(self.kind)} characters"
+            raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ _WRITES = "nii_writes"
 """Mark on a connection whose transaction writes."""
 _DRIVER = "postgresql+pg8000"
 """The driver of PostgreSQL: under the BSD licence, and nothing to compile."""
+_SHUT_DOWN = "57P0"
+"""SQLSTATE of a server that stops, crashes or is not ready yet (PostgreSQL, appendix A)."""
 _KEY = 0x6E6969
 """PostgreSQL advisory lock that every writer takes: the letters n, i, i. SQLite locks by itself."""
 
@@ -167,9 +169,18 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
 def _postgresql(url: sa.URL) -> sa.Engine:
     try:
-        return sa.create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True)
+        engine = sa.create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise MissingExtraError.of("postgresql", "a store in PostgreSQL") from error
+
+    @sa.event.listens_for(engine, "handle_error")
+    def hear_farewell(context: sa.engine.ExceptionContext) -> None:
+        # A server that is stopped says so on connections that wait: those are gone, no more.
+        said = context.original_exception.args[:1] if context.original_exception else ()
+        if said and isinstance(said[0], dict) and str(said[0].get("C")).startswith(_SHUT_DOWN):
+            context.is_disconnect = True
+
+    return engine
 
 
 def _migrate(store: Store) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from nii.errors import NiiError
 from nii.inspection import Inspection, Level, Region
 from nii.provenance import sha256_of_bytes
-from nii.store import audit, documents, queue, records, scans, sites, tables
+from nii.store import audit, documents, queue, records, scans, sites, tables, texts
 from nii.store.audit import Actor, canonical
 from nii.store.database import Store, timestamp
 from nii.store.documents import Paper
@@ -73,7 +73,7 @@ def add(
     first is returned.
 
     Raises:
-        NiiError: the inspection is about another scan.
+        NiiError: the inspection is about another scan, or says what no model says.
     """
     if inspection.scan.sha256 != scan.sha256:
         raise NiiError(
@@ -82,6 +82,7 @@ def add(
             expected=f"one of the scan {scan.sha256}",
             remedy="A file changed while it was read, or was mixed up: inspect the scan again.",
         )
+    _check(inspection)
     with store.write() as connection:
         same = (_TABLE.c.scan_sha256 == scan.sha256) & (
             _TABLE.c.model_sha256 == inspection.model.sha256
@@ -161,6 +162,16 @@ def has_event(store: Store, inspection_id: int, kind: str) -> bool:
     same = (tables.events.c.inspection_id == inspection_id) & (tables.events.c.kind == kind)
     with store.read() as connection:
         return bool(connection.execute(sa.select(sa.exists().where(same))).scalar_one())
+
+
+def _check(inspection: Inspection) -> None:
+    """Check what comes from outside against what every engine can hold."""
+    texts.name("digest of the model", inspection.model.sha256, 64)
+    for region in inspection.regions:
+        texts.name("class", region.class_name, 64)
+        texts.name("category", region.category, 64)
+        if not 0.0 <= region.score <= 1.0:
+            raise texts.refusal("score", f"{region.score}", "0 to 1", "Inspect the scan again.")
 
 
 def _insert(connection: sa.Connection, scan: KeptScan, inspection: Inspection, at: datetime) -> int:

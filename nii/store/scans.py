@@ -139,6 +139,23 @@ def path_of(store: Store, sha256: str) -> Path:
     return store.files / sha256[:2] / sha256[2:4] / sha256
 
 
+def damaged(store: Store) -> Iterator[str]:
+    """Read every kept file again, and say of each that is missing or altered what is wrong."""
+    table, last = tables.scans, ""
+    while True:
+        query = sa.select(table).where(table.c.sha256 > last).order_by(table.c.sha256).limit(100)
+        with store.read() as connection:
+            rows = connection.execute(query).all()
+        if not rows:
+            return
+        last = rows[-1].sha256
+        for row in rows:
+            for file in json.loads(row.files):
+                wrong = _wrong(path_of(store, file["sha256"]), KeptFile(**file))
+                if wrong:
+                    yield f"scan {row.sha256}, {file['name']}: {wrong}"
+
+
 @contextmanager
 def original_files(store: Store, scan: KeptScan) -> Iterator[tuple[Path, ...]]:
     """Give the kept files under their original names, as links in a folder that then goes away.
@@ -188,6 +205,14 @@ def _keep_file(store: Store, path: Path) -> KeptFile:
     finally:
         Path(temporary).unlink(missing_ok=True)
     return KeptFile(path.name, sha256, size)
+
+
+def _wrong(place: Path, file: KeptFile) -> str:
+    if not place.is_file():
+        return "the file is missing"
+    if place.stat().st_size != file.bytes or sha256_of_file(place) != file.sha256:
+        return "the file was altered"
+    return ""
 
 
 def _settle(temporary: Path, final: Path, sha256: str) -> None:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from jaxtyping import Bool, Float32, Int64, UInt64
 
 from nii import taxonomy
-from nii.store import tables
+from nii.store import audit, tables
 from nii.store.database import Store
 from nii.store.decisions import Verdict
 from nii.store.documents import Kind
@@ -28,6 +28,8 @@ NONE = -1
 """Stands in a column for what there is not."""
 VERDICTS = tuple(Verdict)
 """A verdict is kept as its place in here."""
+_CHANGING = (audit.INSPECTED, audit.LINKED, audit.DECIDED, audit.EXAMINED)
+"""Events after which a day is counted anew; a change of sites changes every day."""
 _MOST_CHANGES = 20_000
 """From so many changed inspections on, everything is read again."""
 
@@ -74,8 +76,10 @@ class Facts:
         """Return the number of inspections."""
         return len(self.inspection)
 
-    def where(self, chosen: Bool[np.ndarray, " inspection"]) -> Facts:
-        """Return the chosen inspections."""
+    def where(
+        self, chosen: Bool[np.ndarray, " inspection"] | Int64[np.ndarray, " chosen"]
+    ) -> Facts:
+        """Return the chosen inspections, told by a mask or by their places."""
         return Facts(*(getattr(self, one.name)[chosen] for one in fields(self)))
 
 
@@ -145,7 +149,9 @@ class Columns:
         newest = connection.execute(sa.select(sa.func.max(events.number))).scalar_one() or 0
         if newest == self._seen:
             return
-        if newest - self._seen > _MOST_CHANGES or newest < self._seen:
+        since = events.number > self._seen
+        moved = sa.select(sa.exists().where(since & (events.kind == audit.SITE_CHANGED)))
+        if not 0 < newest - self._seen <= _MOST_CHANGES or connection.execute(moved).scalar_one():
             self._days.clear()
         elif self._days:
             changed = (
@@ -156,7 +162,7 @@ class Columns:
                     tables.queue,
                     tables.queue.c.inspection_id == events.inspection_id,
                 )
-                .where(events.number > self._seen)
+                .where(since, events.kind.in_(_CHANGING))
             )
             for text in connection.execute(changed).scalars():
                 self._days.pop(date.fromisoformat(text).toordinal(), None)
@@ -171,9 +177,10 @@ class Columns:
         order = np.argsort(facts.day, kind="stable")
         days = facts.day[order]
         edges = np.searchsorted(days, np.arange(first, last + 2))
+        empty = _joined([])
         for place, day in enumerate(range(first, last + 1)):
             chosen = order[edges[place] : edges[place + 1]]
-            self._days[day] = Facts(*(getattr(facts, one.name)[chosen] for one in fields(facts)))
+            self._days[day] = facts.where(chosen) if len(chosen) else empty
 
     def _read(self, connection: sa.Connection, filed: sa.ColumnElement[bool]) -> Facts:
         queue = tables.queue.c

@@ -169,9 +169,9 @@ def test_too_long_a_period_is_refused() -> None:
         measure(Given(FACTS), ALL, Wanted(DAY, DAY + timedelta(days=numbers.LONGEST_DAYS)))
 
 
-def test_the_usual_month_ends_with_the_newest_scan() -> None:
-    """The page opens with the newest thirty days; not with days to come, nor with long ago."""
+def test_the_newest_day_is_that_of_the_newest_scan() -> None:
+    """The page opens with the newest days; not with days to come, nor with long ago."""
     today = date(2026, 3, 1)
-    assert numbers.usual(None, today) == (date(2026, 1, 31), today)
-    assert numbers.usual((DAY, date(2026, 2, 1)), today)[1] == date(2026, 2, 1)
-    assert numbers.usual((DAY, date(2027, 2, 1)), today)[1] == today
+    assert numbers.newest_day(None, today) == today
+    assert numbers.newest_day((DAY, date(2026, 2, 1)), today) == date(2026, 2, 1)
+    assert numbers.newest_day((DAY, date(2027, 2, 1)), today) == today

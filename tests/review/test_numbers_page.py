@@ -130,6 +130,8 @@ def test_filters(browse: Browse, busy: list[Filed]) -> None:
         "from=2026-01-03&to=2026-01-02",
         "site=x",
         "site=99999999999",
+        "to=9999-12-31",
+        "from=0001-01-01&to=0001-01-02",
     ],
 )
 def test_what_cannot_be_asked_is_not_found(browse: Browse, query: str) -> None:

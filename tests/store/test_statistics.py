@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from nii import taxonomy
 from nii.inspection import Level
-from nii.store import audit, tables
+from nii.store import audit, sites, tables
 from nii.store.database import Store, timestamp
 from nii.store.inspections import Filed
 from nii.store.statistics import NONE, VERDICTS, Columns, Facts
@@ -100,6 +100,18 @@ def test_an_answer_is_never_older_than_the_store(store: Store, file_scan: FileSc
     assert only(columns).outcome.tolist() == [1]
     queued(store, file_scan("two"))
     assert len(only(columns)) == 2
+
+
+def test_a_scanner_that_moves_takes_its_scans_along(store: Store, file_scan: FileScan) -> None:
+    """When somebody says at which site a scanner stands, days that were read before are read anew."""
+    columns = Columns(store)
+    queued(store, file_scan("one"))
+    assert only(columns).site.tolist() == [NONE]
+    by = audit.Actor("admin")
+    site = sites.add(store, "post-1", "Post 1", by, AT)
+    scanner = sites.scanners(store)[0]
+    sites.assign(store, scanner.id, scanner.name, site.id, by, AT)
+    assert only(columns).site.tolist() == [site.id]
 
 
 def test_days_are_those_of_filing(store: Store, file_scan: FileScan) -> None:
