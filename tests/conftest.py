@@ -159,7 +159,13 @@ class PostgresServer:
         settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         # The server does not outlive tests that are killed.
         last = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
-        command = [*self._as_user(), *last, self.programs / "postgres", "-D", self.folder / "data"]
+        command = [
+            *self._as_user(),
+            *last,
+            str(self.programs / "postgres"),
+            "-D",
+            str(self.folder / "data"),
+        ]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603
                 [*command, *settings], stdout=log, stderr=log, cwd=self.folder

@@ -26,11 +26,11 @@ def test_flags_become_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     folder, settings, review, _, database = seen[0]
     assert folder == tmp_path
     assert settings == ServerSettings(
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104
         8443,
         ("nii.example",),
         Path("c.pem"),
-        Path("k.pem"),  # noqa: S104
+        Path("k.pem"),
     )
     assert isinstance(review, ReviewSettings)
     assert review.break_minutes == 30

@@ -2,8 +2,9 @@
 
 A box is ``[x, y, width, height]`` in pixels. Beyond the standard, an image may carry ``sha256`` and
 ``seed``, and an annotation ``load`` (of a container), ``hs_chapters`` (of what a container or a
-vehicle carries) or ``behind_g_per_cm2`` (of a threat). Both may carry an object ``attributes`` with
-whatever else is known, as labelling tools write it; it is kept and not looked into.
+vehicle carries), ``behind_g_per_cm2`` (of a threat), ``kind`` (within the class), ``material`` and
+``mass_kg``. Both may carry an object ``attributes`` with whatever else is known, as labelling tools
+write it; it is kept and not looked into.
 Categories are matched by name with :mod:`nii.taxonomy`; their ids in the file mean nothing here.
 """
 
@@ -33,6 +34,26 @@ _CHAPTER = re.compile(r"\d\d")
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    """What is known of one object beyond its class; None where it is not stated.
+
+    Attributes:
+        kind: within its class, for example ``rifle`` or ``gondola``.
+        material: of most of its mass.
+        mass_kg: its mass.
+    """
+
+    kind: str | None = None
+    material: str | None = None
+    mass_kg: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is stated, by name."""
+        facts = {"kind": self.kind, "material": self.material, "mass_kg": self.mass_kg}
+        return {name: value for name, value in facts.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class CocoImage:
     """One image and what is marked on it.
 
@@ -50,6 +71,7 @@ class CocoImage:
             container or vehicle, aligned with `truth`; empty where none is stated.
         attributes: what else the file says about the image, as JSON types.
         box_attributes: the same about each box, aligned with `truth`; empty where none is stated.
+        objects: what else is known of each object, aligned with `truth`; empty where nothing is.
     """
 
     path: Path
@@ -63,6 +85,7 @@ class CocoImage:
     hs_chapters: tuple[tuple[str, ...], ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
     box_attributes: tuple[Mapping[str, Any], ...] = ()
+    objects: tuple[ObjectFacts, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that boxes and facts belong together.
@@ -73,8 +96,8 @@ class CocoImage:
         if not len(self.truth) == len(self.load_states) == len(self.behind_g_per_cm2):
             msg = "boxes, load states and areal densities do not belong together"
             raise ValueError(msg)
-        if len(self.hs_chapters) not in (0, len(self.truth)):
-            msg = "boxes and HS chapters do not belong together"
+        if not {len(self.hs_chapters), len(self.objects)} <= {0, len(self.truth)}:
+            msg = "boxes and HS chapters or facts do not belong together"
             raise ValueError(msg)
         if len(self.box_attributes) not in (0, len(self.truth)):
             msg = "boxes and their attributes do not belong together"
@@ -272,6 +295,7 @@ def _image(
         hs_chapters=_all_chapters(annotations, path),
         attributes=_attributes(row, where, path),
         box_attributes=_all_attributes(annotations, path),
+        objects=_all_objects(annotations, path),
     )
 
 
@@ -368,6 +392,25 @@ def _attributes(row: dict[str, Any], where: str, path: Path) -> dict[str, Any]:
     )
 
 
+def _all_objects(annotations: list[dict[str, Any]], path: Path) -> tuple[ObjectFacts, ...]:
+    objects = tuple(_object(annotation, path) for annotation in annotations)
+    return objects if any(one != ObjectFacts() for one in objects) else ()
+
+
+def _object(annotation: dict[str, Any], path: Path) -> ObjectFacts:
+    kind, material, mass = (annotation.get(key) for key in ("kind", "material", "mass_kg"))
+    texts = all(value is None or isinstance(value, str) for value in (kind, material))
+    number = isinstance(mass, int | float) and not isinstance(mass, bool)
+    if texts and (mass is None or (number and 0 <= mass < np.inf)):
+        return ObjectFacts(kind, material, None if mass is None else float(mass))
+    raise AnnotationError(
+        path,
+        found=f"annotation {annotation['id']}: {kind!r}, {material!r}, {mass!r}"[:200],
+        expected="kind and material as text, mass_kg as a number of 0 or more",
+        remedy="Correct that entry.",
+    )
+
+
 def _behind(annotation: dict[str, Any], path: Path) -> float:
     value = annotation.get("behind_g_per_cm2")
     if value is None:
@@ -414,6 +457,8 @@ def _annotation_row(ident: int, number: int, image: CocoImage, row: int) -> dict
         result["hs_chapters"] = list(image.hs_chapters[row])
     if image.box_attributes and image.box_attributes[row]:
         result["attributes"] = dict(image.box_attributes[row])
+    if image.objects:
+        result |= image.objects[row].to_json()
     behind = float(image.behind_g_per_cm2[row])
     return result | ({"behind_g_per_cm2": behind} if np.isfinite(behind) else {})
 

@@ -33,7 +33,7 @@ from nii.store import audit
 from nii.store.database import Store
 
 _CHUNK_BYTES = 1 << 20
-_LARGEST_TEXT_BYTES = 256 << 20
+_LARGEST_TEXT_BYTES = 64 << 20
 """Highest size of a text member: a log of many thousand events; assumption with a wide margin."""
 _SMALL_BYTES = 64 << 10
 _DAMAGE = (

@@ -43,7 +43,7 @@ from nii.inspection import Inspection
 from nii.provenance import Provenance, sha256_of_file
 from nii.store import audit, scans, tables
 from nii.store.database import Store
-from nii.store.documents import Kind
+from nii.store.documents import Kind, tests_of
 from nii.store.scans import KeptScan
 
 KEY_FILE = "feedback.key"
@@ -183,7 +183,7 @@ def _items(store: Store, key: bytes) -> tuple[list[_Item], Counter[str]]:
         }
         labels = labels_of(opinions, rows["marks"], rows["outcomes"], rows["decisions"])
         kinds = {row["kind"] for row in rows["documents"]}
-        if Kind.TEST.value in kinds:
+        if Kind.TEST.value in kinds or _is_test(opinions):
             left_out["a test or a projected threat"] += 1
         elif labels.left_out:
             left_out[labels.left_out] += 1
@@ -226,6 +226,11 @@ def _rows_of(store: Store, sha256: str) -> dict[str, list[dict[str, Any]]]:
             query = sa.select(about).where(about.c.inspection_id.in_(ids)).order_by(about.c.id)
             found[about.name] = rows(query)
     return found
+
+
+def _is_test(opinions: Mapping[int, Inspection]) -> bool:
+    """Tell whether a threat was projected; scans that were filed long ago have no document."""
+    return any(tests_of(one.scan.assumptions) for one in opinions.values())
 
 
 def _groups(store: Store, chosen: Sequence[str], key: bytes) -> dict[str, str]:

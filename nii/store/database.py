@@ -180,7 +180,7 @@ def _postgresql(url: sa.URL) -> sa.Engine:
     @sa.event.listens_for(engine, "handle_error")
     def hear_farewell(context: sa.engine.ExceptionContext) -> None:
         # A server that is stopped says so on connections that wait: those are gone, no more.
-        said = context.original_exception.args[:1] if context.original_exception else ()
+        said = context.original_exception.args[:1]
         if said and isinstance(said[0], dict) and str(said[0].get("C")).startswith(_SHUT_DOWN):
             context.is_disconnect = True
 

@@ -321,19 +321,20 @@ def run_of(
         count=0,
         seed=config.seed,
         pair_share=config.pair_share,
-        overview_share=0.0,  # what finds containers and vehicles stays as it is
+        overview_share=0.0,
     )
     rate = base.optimiser.learning_rate * config.learning_rate_share
     return replace(
         base,
         train=data,
-        optimiser=replace(base.optimiser, learning_rate=rate, weight_decay=0.0),
+        optimiser=replace(base.optimiser, learning_rate=rate),
         epochs=None,
         max_minutes=config.minutes,
         max_steps=config.max_steps,
         schedule=_SCHEDULE,
         validate_every=_NEVER,  # the comparison decides, not a few simulated scans
         validation_scans=2,
+        frozen=("overview",),  # what finds containers and vehicles stays as it is
         initial=initial,
         out=work / "run",
     )

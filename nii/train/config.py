@@ -202,8 +202,9 @@ class TrainConfig:
     """Decay of the moving average of the weights, which is what is validated and exported."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` takes the GPU where PyTorch can use one, and says so."""
-    amp: Literal["auto", "off", "bf16"] = "auto"
-    """Numbers of 16 bits (bfloat16) in convolutions; ``auto``: on the GPU only."""
+    amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
+    """Numbers of 16 bits in convolutions; ``auto``: bfloat16, on the GPU only. With ``fp16`` the
+    loss is scaled so that small gradients are not lost."""
     workers: int = 0
     """Processes that prepare scans; 0 prepares them in the training process."""
     seed: int = 0
@@ -214,6 +215,13 @@ class TrainConfig:
     """Epochs between two validations; the end of the run is always validated."""
     validation_scans: int = 50
     """Most scans in one validation."""
+    select_by: Literal["ap50", "field"] = "ap50"
+    """What the best checkpoint is chosen by: mean AP50, or ``field``: P_d of threats in containers,
+    mean of that at 10 % and that at 5 % of the benign containers alarmed."""
+    patience: int | None = None
+    """Validations in a row without a better one after which the run ends; None never ends it so."""
+    tensorboard: bool = False
+    """Also write the numbers for TensorBoard; needs the extra [tensorboard]."""
     checkpoint_every_minutes: float = 5.0
     """Longest time between two checkpoints."""
     frozen: tuple[str, ...] = ()
@@ -239,6 +247,7 @@ class TrainConfig:
         counts = (self.batch_scans, self.log_every, self.validate_every, self.validation_scans)
         _require(min(counts) >= 1, "a count is below 1")
         _require(self.workers >= 0, "workers is negative")
+        _require(self.patience is None or self.patience >= 1, "patience is below 1")
         _require(self.checkpoint_every_minutes > 0, "checkpoint_every_minutes is not positive")
         same = self.train.source == self.validation.source == "simulate"
         apart = not same or self.train.seed != self.validation.seed

@@ -76,6 +76,16 @@ def test_ewma_sees_a_small_shift_that_no_single_day_shows(rng: np.random.Generat
     assert not chart.out[:30].any()
 
 
+def test_ewma_seldom_cries_out_on_chance(rng: np.random.Generator) -> None:
+    """Over 200 runs of pure chance, fewer than one day in twenty lies outside."""
+    outside = []
+    for _ in range(200):
+        chart = control.ewma_chart(rng.normal(0, 1, 80))
+        assert chart is not None
+        outside.append(chart.out[20:].mean())
+    assert np.mean(outside) < 0.05
+
+
 @pytest.mark.parametrize("value", [0.0, 0.3, 1e6])
 def test_ewma_of_equal_days_is_silent(value: float) -> None:
     """Days that are all the same are never out of control, whatever the rounding."""

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
+from nii.errors import NiiError
 from nii.inspection import Inspection, Level
 from nii.provenance import sha256_of_bytes
 from nii.store import audit, database, decisions, documents, inspections, queue, scans, sites
@@ -121,7 +122,7 @@ def test_rows_that_point_to_nothing_stop_the_step(place: str | Path, tmp_path: P
     raw.invalidate()
     raw.close()
     store.close()
-    with pytest.raises(database.NiiError, match="point to nothing"):
+    with pytest.raises(NiiError, match="point to nothing"):
         open_store(place, tmp_path / "files")
     engine = sa.create_engine(f"sqlite:///{place}")
     with engine.connect() as connection:

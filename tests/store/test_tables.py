@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -86,7 +87,7 @@ def filled(store: Store, file_scan: Callable[..., Filed]) -> Store:
     with store.write() as connection:
         about = {"inspection_id": filed.id, "officer": "A. Officer"}
         at = "2026-01-02T12:00:00.000000+00:00"
-        rows = {
+        rows: dict[sa.Table, dict[str, Any]] = {
             tables.marks: about | {"mark": "drawn", "marked_at": at},
             tables.outcomes: about | {"found": True, "examined_at": at},
             tables.documents: {

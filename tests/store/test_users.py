@@ -20,8 +20,8 @@ ROOT = Actor("root")
 HOSTILE = "'; DROP TABLE users; -- <script>alert(1)</script> {{7*7}} %s ../../etc \\"
 
 
-def _add(store: Store, login: str, role: Role = Role.OFFICER, **more: str) -> User:
-    credentials = Credentials(f"hash of {login}", **more)
+def _add(store: Store, login: str, role: Role = Role.OFFICER, subject: str | None = None) -> User:
+    credentials = Credentials(f"hash of {login}", subject)
     return users.create(store, login, Profile(login.title(), role), credentials, ROOT, NOON)
 
 

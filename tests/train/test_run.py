@@ -72,6 +72,25 @@ def test_a_branch_that_there_is_not_cannot_be_frozen(config: TrainConfig) -> Non
         Run(replace(config, frozen=("neck",)), choose(config))
 
 
+def test_sixteen_bit_floats_learn_with_a_scaled_loss(
+    config: TrainConfig, batch: Batch, tmp_path: Path
+) -> None:
+    """The loss falls; a step without a finite gradient halves the scale, which a resume keeps."""
+    config = replace(config, amp="fp16")
+    run = Run(config, choose(config))
+    losses = [run.learn(batch, 1e-2) for _ in range(10)]
+    numbers = [loss["total"] for loss in losses if loss is not None]
+    assert len(numbers) > 5
+    assert numbers[-1] < numbers[0]
+    scale = run._scaler.get_scale()
+    assert run.learn(replace(batch, detail=batch.detail * torch.nan), 1e-2) is None
+    assert run._scaler.get_scale() == scale / 2
+    path = run.save(tmp_path, "last.pt")
+    again = Run(config, choose(config))
+    again.restore(path)
+    assert again._scaler.get_scale() == scale / 2
+
+
 def test_a_batch_without_any_box_is_learnt_from(run: Run, batch: Batch) -> None:
     """Empty scans give a finite loss and a step."""
     empty = {name: torch.zeros_like(getattr(batch, name)) for name in _TARGETS}

@@ -1,7 +1,7 @@
 /* The graphics: textures of tiles, the plane of raw levels, and the two passes that draw them. */
 
 import { greysOf, tonesOf } from "./look.js";
-import { REFINE, RESAMPLE, RESAMPLE_VERTEX, SHOW_VERTEX, show } from "./shaders.js";
+import { ENLARGE, REFINE, RESAMPLE, RESAMPLE_VERTEX, SHOW_VERTEX, show } from "./shaders.js";
 import { TileSource } from "./tiles.js";
 
 const MOST_LAYERS = 256; // what every WebGL2 device offers
@@ -31,6 +31,7 @@ export class Engine {
     const gl = this.gl;
     this.resample = program(gl, RESAMPLE_VERTEX, RESAMPLE);
     this.refining = program(gl, SHOW_VERTEX, REFINE);
+    this.enlarging = program(gl, SHOW_VERTEX, ENLARGE);
     this.shows = new Map(); // features → program
     this.toned = null;
     this.vertices = gl.createVertexArray();
@@ -224,12 +225,19 @@ export class Engine {
     gl.enable(gl.SCISSOR_TEST);
     for (const pane of panes) this.drawPane(pane, look, plane, half ? 0.5 : 1);
     gl.disable(gl.SCISSOR_TEST);
-    if (half) {
-      gl.bindFramebuffer(gl.READ_FRAMEBUFFER, plane.shown);
-      gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
-      const { width, height } = this.canvas; // rows run upwards in both
-      gl.blitFramebuffer(0, plane.h - (height >> 1), width >> 1, plane.h, 0, 0, width, height, gl.COLOR_BUFFER_BIT, gl.LINEAR);
-    }
+    if (half) this.enlarge(plane);
+  }
+
+  enlarge(plane) {
+    const gl = this.gl, use = this.enlarging, { width, height } = this.canvas;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.viewport(0, 0, width, height);
+    gl.useProgram(use.id);
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_2D, plane.colour);
+    gl.uniform1i(use.at.half_picture, 0);
+    gl.uniform2i(use.at.heights, height, plane.h);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 
   /** Pass 1b: what the surroundings of each pixel say about its material. */

@@ -18,9 +18,8 @@ import { View } from "./view.js";
 
 const REST_MS = 140; // after the last movement the picture is drawn at full resolution
 const HELD_MS = 700; // the same while a button is held: a slow machine draws late, and must not rest in between
-const SLOW_MS = { fill: 33, draw: 150 }; // a picture that takes longer is drawn at half resolution while
-// it moves; pass 2 alone gains little, since enlarging the half picture costs as much in software
-const BAR_MS = 150; // sliders follow so often while the mouse drags
+const SLOW_MS = { fill: 33, draw: 100 }; // what takes longer is drawn at half resolution while it moves; pass 2 gains little
+const BAR_MS = 400; // sliders follow so often while the mouse drags
 const GAUGE_MS = 2000; // how long a picture takes is measured so rarely: it waits for the graphics
 const EMPTY = { labels: {}, regions: [], containers: [], boxes: [], compare: [], blind: false };
 
@@ -244,7 +243,8 @@ export class Viewer {
   paint() {
     this.asked = undefined;
     if (this.closed || this.engine.lost || !this.canvas.width) return;
-    const began = performance.now(), kind = this.stale.full ? "fill" : "draw", half = this.busy && this.cost[kind] > SLOW_MS[kind];
+    const began = performance.now(), kind = this.stale.full ? "fill" : "draw";
+    const half = this.busy && (kind === "fill" || this.heavy) && this.cost[kind] > SLOW_MS[kind];
     const fill = this.stale[half ? "half" : "full"];
     if (fill) {
       this.list = this.panes(half);
@@ -259,8 +259,14 @@ export class Viewer {
     if (fill || this.marked) { this.overlay.update(); this.marked = false; }
     if (this.updateBar && (!this.busy || began > this.barAt + BAR_MS)) { this.bar.update(); this.updateBar = false; this.barAt = began; }
     if (!this.busy) this.read(); // reading back waits for the graphics
-    if ((this.busy || this.whenReady) && began > this.gauged[fill ? "fill" : "draw"] + GAUGE_MS) this.gauge(began, fill, half);
+    if (((this.busy && (fill || this.heavy)) || this.whenReady) && began > this.gauged[fill ? "fill" : "draw"] + GAUGE_MS) this.gauge(began, fill, half);
     if (this.whenReady && this.complete()) this.announce();
+  }
+
+  /** Whether pass 2 looks at neighbours; else half the resolution saves it nothing. */
+  get heavy() {
+    const { edges, local, colour, strip } = this.look;
+    return edges > 0 || local > 0 || colour || strip !== "none";
   }
 
   /** Note how long a picture takes here at full resolution, the graphics' own time included. */
