@@ -9,6 +9,8 @@ Boxes = Float32[np.ndarray, "n 4"]
 
 _TINY = np.finfo(np.float32).tiny
 """Smallest area that is divided by: nothing overlaps an empty box."""
+_BLOCK = 128
+"""Boxes that are compared with all others in one step: bounds memory."""
 
 
 def area(boxes_xyxy: Float32[np.ndarray, "n 4"]) -> Float32[np.ndarray, " n"]:
@@ -21,10 +23,11 @@ def intersection(
     first_xyxy: Float32[np.ndarray, "n 4"], second_xyxy: Float32[np.ndarray, "m 4"]
 ) -> Float32[np.ndarray, "n m"]:
     """Return the common area of every pair of boxes."""
-    low = np.maximum(first_xyxy[:, None, :2], second_xyxy[None, :, :2])
-    high = np.minimum(first_xyxy[:, None, 2:], second_xyxy[None, :, 2:])
-    sides = np.maximum(high - low, 0)
-    return np.asarray(sides[..., 0] * sides[..., 1], np.float32)
+    x0, y0, x1, y1 = first_xyxy.T[:, :, None]
+    left, top, right, bottom = second_xyxy.T
+    across = np.minimum(x1, right) - np.maximum(x0, left)
+    down = np.minimum(y1, bottom) - np.maximum(y0, top)
+    return np.asarray(np.maximum(across, 0) * np.maximum(down, 0), np.float32)
 
 
 def iou(
@@ -52,12 +55,15 @@ def nms(
     Ties are broken by index, so that the result never depends on the order of threads.
     """
     order = np.argsort(-scores, kind="stable")
+    ranked = boxes_xyxy[order]
+    alive = np.ones(len(order), bool)
     keep: list[int] = []
-    while len(order):
-        best, rest = order[0], order[1:]
-        keep.append(int(best))
-        overlap = iou(boxes_xyxy[best : best + 1], boxes_xyxy[rest])[0]
-        order = rest[overlap <= iou_limit]
+    for first in range(0, len(order), _BLOCK):
+        rivals = iou(ranked[first : first + _BLOCK], ranked) > iou_limit
+        for row, overlapping in enumerate(rivals, first):
+            if alive[row]:
+                keep.append(int(order[row]))
+                alive &= ~overlapping
     return np.asarray(keep, np.int64)
 
 

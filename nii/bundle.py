@@ -218,7 +218,7 @@ def metadata_of(card: Card) -> dict[str, str]:
     """Return what travels inside the ONNX file: the card, and its main parts under plain keys."""
     data = card.to_json()
     parts = {
-        CARD_KEY: data | dict.fromkeys(OUTSIDE, ""),
+        CARD_KEY: data | dict.fromkeys(OUTSIDE, "") | {"variants": {}},
         "nii.classes": {"threats": data["threats"], "structures": data["structures"]},
         "nii.preprocess": data["preprocess"],
         "nii.thresholds": data["thresholds"],

@@ -6,6 +6,7 @@ Exit codes: 0 all done, 1 something failed, 2 wrong usage or nothing to do, 130 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,7 +20,9 @@ from cyclopts.validators import Number
 import nii
 from nii.cli_calibrate import adapt, calibrate, guarantee
 from nii.cli_data import data
+from nii.cli_desk import evidence, feedback
 from nii.cli_export import export
+from nii.cli_review import review
 from nii.cli_score import score
 from nii.cli_serve import serve
 from nii.cli_site import site as site_commands
@@ -201,10 +204,13 @@ def evaluate(
     return int(bool(result.failures))
 
 
-def train(config: Path, *, resume: bool = False, out: Path | None = None) -> int:
+def train(
+    config: Path, *, resume: bool = False, out: Path | None = None, dry_run: bool = False
+) -> int:
     """Train a model.
 
-    Ctrl-C stops after the step in hand; --resume goes on from there.
+    Ctrl-C stops after the step in hand; --resume goes on from there. Several processes or GPUs:
+    torchrun --nproc-per-node 2 -m nii.cli train CONFIG.
 
     Example: nii train configs/smoke.toml
 
@@ -212,6 +218,7 @@ def train(config: Path, *, resume: bool = False, out: Path | None = None) -> int
         config: TOML file; see configs/.
         resume: go on from the last checkpoint.
         out: folder of the run; the one the file names, or runs/NAME.
+        dry_run: pass one batch through everything, up to the export, and keep nothing.
     """
     from dataclasses import replace
 
@@ -220,9 +227,16 @@ def train(config: Path, *, resume: bool = False, out: Path | None = None) -> int
     settings = read_config(config)
     if out is not None:
         settings = replace(settings, out=out)
+    if dry_run:
+        from nii.train.rehearsal import rehearse
+
+        rehearse(settings, _say)
+        _say("All parts work; nothing was kept.")
+        return 0
     from nii.train.loop import train as train_model  # torch takes seconds: a bad file shows first
 
-    with _progress("training") as advance:
+    first = os.environ.get("RANK", "0") == "0"  # of several processes one reports
+    with _progress("training", quiet=not first) as advance:
 
         def show(state: Progress) -> None:
             loss = state.loss.get("total", float("nan"))
@@ -231,7 +245,8 @@ def train(config: Path, *, resume: bool = False, out: Path | None = None) -> int
             advance(round(1000 * state.share), 1000, text)
 
         result = train_model(settings, resume=resume, on_progress=show)
-    _say(f"{result.status} after {result.step} steps on {result.compute}: {result.folder}")
+    text = f"{result.status} after {result.step} steps on {result.compute}: {result.folder}"
+    _say(text, quiet=not first)
     return 130 if result.status == "interrupted" else 0
 
 
@@ -363,23 +378,6 @@ def worker(  # noqa: PLR0913 - each is a flag
     return int(bool(summary.quarantined))
 
 
-def review(store: Path, *, host: str = "127.0.0.1", port: int = 8000) -> int:
-    """Show the store to officers, in a web app on this machine.
-
-    Example: nii review /srv/nii
-
-    Args:
-        store: folder of the store.
-        host: address to listen on.
-        port: port to listen on.
-    """
-    from nii.review.app import serve
-
-    _say(f"open http://{host}:{port}/")
-    serve(store, host, port)
-    return 0
-
-
 COMMANDS = (
     inspect,
     score,
@@ -402,7 +400,16 @@ COMMANDS = (
     doctor,
     data,
     site_commands,
+    evidence,
+    feedback,
 )
+
+
+def name_of(command: object) -> str:
+    """Return the word that a command is called by."""
+    if isinstance(command, cyclopts.App):
+        return str(command.name[0])
+    return str(getattr(command, "__name__", "")).replace("_", "-")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from nii.errors import ScanFormatError
+from nii.errors import ConfigError, ScanFormatError
 from nii.terminal import complain, progress, say
 
 _Share = Annotated[float, Parameter(validator=Number(gt=0, lt=1))]
@@ -31,6 +32,7 @@ def calibrate(  # noqa: PLR0913 - each is a flag
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
     allow_unsigned: bool = False,
     trust: Path | None = None,
+    dry_run: bool = False,
 ) -> int:
     """Calibrate a model for a site on its own benign scans, and say what can be promised.
 
@@ -54,10 +56,11 @@ def calibrate(  # noqa: PLR0913 - each is a flag
         seed: another seed gives other threats.
         allow_unsigned: run a bundle that nobody known has signed.
         trust: folder of trusted keys; that in NII_TRUST or of the user where not given.
+        dry_run: try one scan, say how long all take and what so many can promise; write nothing.
     """
     from nii import formats
     from nii.cli_station import rules_of
-    from nii.evaluate.calibration import PAGE_FILE, ask_site, calibrate_bundle
+    from nii.evaluate.calibration import PAGE_FILE, ask_site, calibrate_bundle, forecast
     from nii.evaluate.guarantee import GuaranteeConfig
     from nii.infer.detect import Detector
     from nii.simulate.projection import ProjectionConfig
@@ -76,13 +79,19 @@ def calibrate(  # noqa: PLR0913 - each is a flag
     if not groups:
         return complain("Nothing to do: there is no scan in what was named.", 2)
     place = work or out.with_name(f"{out.name}.calibration")
+    if out.resolve() == bundle.resolve():
+        return complain(f"{out} is the bundle itself. Name another folder for the new one.", 2)
     detector = Detector.open(bundle, rules=rules_of(trust, allow_unsigned))
+    projection = ProjectionConfig(threats_per_scan=threats_per_scan, seed=seed)
+    if dry_run:
+        say("\n".join(forecast(groups, detector, projection, wanted)))
+        return 0
     with progress("calibrating") as advance:
         seen = ask_site(
             groups,
             detector,
             place,
-            ProjectionConfig(threats_per_scan=threats_per_scan, seed=seed),
+            projection,
             on_progress=lambda done, total: advance(done, total, ""),
         )
     written, done = calibrate_bundle(bundle, seen, out, wanted, scanner, place)
@@ -105,6 +114,7 @@ def adapt(  # noqa: PLR0913 - each is a flag
     benign: tuple[Path, ...],
     out: Path,
     minutes: Annotated[float, Parameter(validator=Number(gt=0))] = 10.0,
+    steps: _Count | None = None,
     suspect_share: _Share = 0.05,
     target: _Share = 0.8,
     tolerance: _Share = 0.02,
@@ -112,12 +122,14 @@ def adapt(  # noqa: PLR0913 - each is a flag
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
     allow_unsigned: bool = False,
     trust: Path | None = None,
+    dry_run: bool = False,
 ) -> int:
     """Adapt a model to a site: fine-tune it on threats projected into the site's benign scans.
 
     Scans in which the model is surest of a threat are held back, and named for a person to look at.
     A quarter of the others is kept apart. The new bundle is written only if it is better there, and
     loses no more than the tolerance on simulated scans. It is calibrated, and not signed.
+    Interrupted, it goes on when run again.
 
     Example: nii adapt models/compact --benign local_scans --out models/compact_here --minutes 10
 
@@ -125,7 +137,8 @@ def adapt(  # noqa: PLR0913 - each is a flag
         bundle: folder of the model, with weights.npz.
         benign: scans without threats, or folders of them; may be repeated.
         out: folder of the new bundle.
-        minutes: longest time of the fine-tuning.
+        minutes: longest time of the fine-tuning; all else takes about as long again.
+        steps: most steps of the optimiser; as many as the time allows where not given.
         suspect_share: share of the scans, those of the highest scores, held back for a person.
         target: share of the threats that shall be flagged at least, 0 to 1.
         tolerance: largest loss of P_d on simulated scans.
@@ -133,57 +146,97 @@ def adapt(  # noqa: PLR0913 - each is a flag
         seed: another seed draws other scans and threats.
         allow_unsigned: run a bundle that nobody known has signed.
         trust: folder of trusted keys; that in NII_TRUST or of the user where not given.
+        dry_run: look at the scans, say what would become of each, and write nothing.
     """
     from nii import formats
     from nii.bundle import read_bundle
     from nii.cli_station import rules_of
-    from nii.evaluate.calibration import ask_site, calibrate_bundle
-    from nii.evaluate.guarantee import GuaranteeConfig
-    from nii.evaluate.site import Known
     from nii.infer.detect import Detector
-    from nii.simulate.projection import ProjectionConfig
     from nii.train import adapt as adapting
 
     try:
         groups = formats.find(benign)
     except ScanFormatError as error:
         return complain(str(error), 2)
+    if out.resolve() == bundle.resolve():
+        return complain(f"{out} is the bundle itself. Name another folder for the new one.", 2)
     place = work or out.with_name(f"{out.name}.adaptation")
     config = adapting.AdaptConfig(
-        minutes=minutes, suspect_share=suspect_share, tolerance=tolerance, seed=seed
+        minutes=minutes,
+        max_steps=steps,
+        suspect_share=suspect_share,
+        tolerance=tolerance,
+        seed=seed,
     )
     base = Detector.open(bundle, rules=rules_of(trust, allow_unsigned))
+    source = read_bundle(bundle)
+    adapting.require_weights(source)
     with progress("looking at the scans") as advance:
         scored = adapting.look_at(groups, base, lambda done, total: advance(done, total, ""))
     local = adapting.sort_out(groups, scored, config)
-    for path, score in local.suspects:
-        say(f"held back, look at it first: {path} (highest score {score:.2f})")
+    say("\n".join(adapting.sorted_in_words(local)))
+    adapting.require_enough(local)
+    if dry_run:
+        return 0
     with progress("adapting") as advance:
-        outcome = adapting.adapt(
-            read_bundle(bundle),
-            local,
-            place,
-            config,
-            lambda share: advance(round(1000 * share), 1000, ""),
-        )
+        outcome = adapting.adapt(source, local, place, config, _told(advance))
     say("\n".join(adapting.in_words(outcome)))
     if outcome.refused:
         return complain("The base model stays; nothing was written.", 1)
-    # Scans that taught must not calibrate.
-    held = [files for files, _ in local.held]
-    known = Known({files[0]: boxes for files, boxes in local.held})
-    seen = ask_site(
-        held,
-        Detector.open(outcome.bundle.folder),
-        place / "calibration",
-        ProjectionConfig(seed=seed + 2),
-        known,
-    )
+    _calibrate_adapted(outcome.bundle.folder, local.held, (out, place), target, seed)
+    return 0
+
+
+def _told(advance: Callable[[int, int, str], None]) -> Callable[[str, int, int], None]:
+    """Move a bar, and say each part once, since a log has no bar."""
+    said: list[str] = []
+
+    def tell(what: str, done: int, total: int) -> None:
+        if what not in said:
+            said.append(what)
+            say(what)
+        advance(done, total, what)
+
+    return tell
+
+
+def _calibrate_adapted(
+    bundle: Path,
+    held: Sequence[tuple[tuple[Path, ...], tuple[tuple[float, float, float, float], ...]]],
+    places: tuple[Path, Path],
+    target: float,
+    seed: int,
+) -> None:
+    """Calibrate an adapted bundle on scans that did not teach it; say what comes of it."""
+    from nii.evaluate.calibration import ask_site, calibrate_bundle
+    from nii.evaluate.guarantee import GuaranteeConfig
+    from nii.evaluate.site import Known
+    from nii.infer.detect import Detector
+    from nii.simulate.projection import ProjectionConfig
+
+    out, work = places
+    known = Known({files[0]: boxes for files, boxes in held})
+    # Other threats than those that decided whether the adapted model is better.
+    projection = ProjectionConfig(seed=seed + 2)
+    groups = [files for files, _ in held]
+    with progress("calibrating") as advance:
+        seen = ask_site(
+            groups,
+            Detector.open(bundle),
+            work / "calibration",
+            projection,
+            known,
+            lambda done, total: advance(done, total, ""),
+        )
     wanted = GuaranteeConfig(miss=round(1 - target, 9), seed=seed)
-    written, done = calibrate_bundle(outcome.bundle.folder, seen, out, wanted, None, place)
+    try:
+        written, done = calibrate_bundle(bundle, seen, out, wanted, None, work)
+    except ConfigError as error:  # too few containers: adapted all the same
+        complain(f"not calibrated: {error}", 1)
+        say(f"The adapted bundle stands in {bundle}, with the thresholds of its base.")
+        return
     say("\n".join([*(row.text for row in done.guarantee.promises), *done.notes]))
     say(f"{written.card.name} {written.card.version}: {written.folder}; it is not signed")
-    return 0
 
 
 def guarantee(action: Literal["show", "reset"], place: Path, *, by: str = "", why: str = "") -> int:

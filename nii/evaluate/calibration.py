@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
+from nii import formats
 from nii.bundle import (
     PARITY_FILE,
+    Beside,
     Bundle,
     Card,
     Thresholds,
@@ -36,7 +39,7 @@ from nii.evaluate.guarantee import (
 )
 from nii.evaluate.intervals import lower_limit
 from nii.evaluate.report import Finds
-from nii.evaluate.site import Answers, Known, answers
+from nii.evaluate.site import Answers, Known, answers, ask
 from nii.folders import write_whole
 from nii.infer.metadata import with_metadata
 from nii.provenance import Provenance
@@ -90,6 +93,44 @@ def ask_site(
     return answers(groups, detector, chosen, work, known, on_progress)
 
 
+def forecast(
+    groups: Sequence[tuple[Path, ...]],
+    detector: Finds,
+    projection: ProjectionConfig,
+    config: GuaranteeConfig,
+    timer: Callable[[], float] = time.perf_counter,
+) -> list[str]:
+    """Return in words how long a calibration takes and what so many scans can prove; write nothing.
+
+    Args:
+        groups: the files of each scan.
+        detector: the model.
+        projection: what would be projected; into the first scan it is.
+        config: what is to be promised.
+        timer: clock in seconds that only rises.
+
+    Raises:
+        ScanFormatError: the first scan cannot be read.
+        ProviderError: the hardware gave up.
+    """
+    classes = makeable(detector.card.threats)
+    started = timer()
+    scan = formats.read(list(groups[0]))
+    row = ask(scan, 0, detector, replace(projection, classes=classes))
+    minutes = (timer() - started) * len(groups) / 60
+    each = 1 - (1 - config.confidence) / len(classes)
+    clean, few = (trials_needed(misses, config.miss, each) for misses in (0, 5))
+    percent, count = f"{100 * (1 - config.miss):g} %", len(groups)
+    said = f"{count} scans, at most as many threats of each class that count: one a scan."
+    can = f"{clean} without a miss, or {few} with five misses, prove {percent}"
+    return [
+        f"{groups[0][0].name}: {len(row.containers_xyxy)} containers, {len(row.truth)} threats.",
+        f"About {minutes:.1f} minutes for all {count} scans.",
+        f"{said} For each of {len(classes)} classes {can}.",
+        *([f"{count} scans cannot prove {percent}."] if count < clean else []),
+    ]
+
+
 def calibrated(
     card: Card, seen: Answers, config: GuaranteeConfig, scanner: str | None = None
 ) -> Calibrated:
@@ -134,8 +175,15 @@ def calibrated(
         thresholds=Thresholds(look, search, card.thresholds.structure, basis),
         guarantee=spec,
         provenance=story.to_json(),
+        variants={},
     )
-    return Calibrated(new, made, picture, notes_of(seen, cases, made, config))
+    notes = notes_of(seen, cases, made, config)
+    if card.variants:
+        left = ", ".join(card.variants)
+        notes += (
+            f"Left out: {left}. nii export OUT OUT --quantize compares anew at these scores.",
+        )
+    return Calibrated(new, made, picture, notes)
 
 
 def raised(version: str) -> str:
@@ -198,7 +246,7 @@ def write_calibrated(source: Bundle, done: Calibrated, out: Path) -> Bundle:
         model,
         parity,
         test.read_bytes() if test else None,
-        weights.read_bytes() if weights else None,
+        Beside(weights=weights.read_bytes() if weights else None),
     )
 
 

@@ -29,7 +29,7 @@ _CONTEXT = 0.4
 """Surroundings on each side, as a share of the longer side of the box."""
 _BOX_BGR = (60, 60, 230)
 _MOST_LISTED = 500
-Tile = UInt8[np.ndarray, "height width 3"]
+Tile = UInt8[np.ndarray, "rows columns 3"]
 
 
 def write_report(folder: Path, splits: Sequence[SplitRows], report: DataReport) -> Path:

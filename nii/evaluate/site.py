@@ -148,15 +148,22 @@ def _answer(
 ) -> Answer:
     config, work = kept
     path = work / f"{number:06}.json"
-    if path.is_file():
-        row = from_dict(Answer, json.loads(path.read_text("utf-8")), where=str(path))
-        if row.name == files[0].name:
-            return row
+    kept_row = _kept(path)
+    if kept_row is not None and kept_row.name == files[0].name:
+        return kept_row
     scan = formats.read(files[0] if len(files) == 1 else list(files))
     row = ask(scan, number, detector, config, known.boxes.get(files[0], ()) if known else None)
     row = replace(row, name=files[0].name)
     write_whole(path, (json.dumps(to_dict(row)) + "\n").encode())
     return row
+
+
+def _kept(path: Path) -> Answer | None:
+    """Return an answer of before; None where there is none, or one that cannot be read."""
+    try:
+        return from_dict(Answer, json.loads(path.read_text("utf-8")), where=str(path))
+    except (OSError, ValueError, ConfigError):
+        return None
 
 
 def ask(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float32
 
 from nii import taxonomy
 from nii.bundle import Card
@@ -118,8 +119,9 @@ def inspect_with_map(
         seen = Found(*detector.detect(scan))
     found, timing = seen.detections, seen.timing_ms
     start = time.perf_counter()
-    structures = structures_of(found, detector.card, scan)
-    layout = position.layout_of(structures, scan.plane())
+    plane = scan.plane()
+    structures = _structures(found, detector.card, plane)
+    layout = position.layout_of(structures, plane)
     regions = regions_of(found, detector.card, layout, scan.pixel_pitch_mm)
     condition = health.health_of(scan)
     guarantee = guarantee_of(found, structures, detector.card, scan.scanner)
@@ -191,6 +193,12 @@ def container_scores(
 
 def structures_of(found: Detections, card: Card, scan: AnyScan) -> tuple[Structure, ...]:
     """Return containers and vehicles above the card's threshold, each kind from left to right."""
+    return _structures(found, card, scan.plane())
+
+
+def _structures(
+    found: Detections, card: Card, transmission: Float32[np.ndarray, "height width"]
+) -> tuple[Structure, ...]:
     kinds = {row.class_id: row.name for row in taxonomy.in_group("structure")}
     rows = [
         (kinds[int(class_id)], _box(box), round(float(score), 4))
@@ -201,12 +209,11 @@ def structures_of(found: Detections, card: Card, scan: AnyScan) -> tuple[Structu
     ]
     rows.sort(key=lambda row: (row[0], row[1]))
     count: Counter[str] = Counter()
-    plane = scan.plane() if card.load else None
     parts = []
     for kind, box, score in rows:
         count[kind] += 1
         spec = card.load if kind == "container" else None
-        load = load_of(plane, box, spec) if spec and plane is not None else None
+        load = load_of(transmission, box, spec) if spec else None
         state = (load.state, load.score) if load else (None, None)
         parts.append(Structure(kind, count[kind], box, score, *state))
     return tuple(parts)

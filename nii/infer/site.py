@@ -18,6 +18,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -240,7 +241,7 @@ def read_site(path: Path) -> SiteModel:
         if facts.get("format_version") != FORMAT_VERSION:
             raise _unfit(path, f"format version {facts.get('format_version')}")
         read = from_dict(SiteFacts, facts, where=str(path))
-    except (OSError, ValueError, KeyError, ConfigError) as error:
+    except (OSError, ValueError, KeyError, ConfigError, zipfile.BadZipFile) as error:
         raise _unfit(path, f"{error}"[:200]) from error
     cells, loads, scores = parts
     whole = cells.ndim == 4 and cells.shape[1:3] == (ROWS, KEPT)  # noqa: PLR2004 - four axes

@@ -27,15 +27,23 @@ _WAGON = re.compile(r"[0-9]{8}|[0-9]{12}", re.ASCII)
 _LETTERS = dict(zip(ascii_uppercase, (n for n in range(10, 39) if n % 11), strict=True))
 """ISO 6346: values of letters rise from 10 and pass over the multiples of 11."""
 
+_PROJECTION = "threat image projection"
+"""How the step of :mod:`nii.simulate.tip` begins."""
+
 
 class Kind(StrEnum):
-    """What a document is: container or wagon number, number plate, cargo manifest, goods code."""
+    """What a document is: container or wagon number, number plate, cargo manifest, goods code.
+
+    A test marks a scan that shows no real cargo: a projected threat, training, acceptance. Tests
+    count in no numbers and train no model.
+    """
 
     CONTAINER = "container"
     WAGON = "wagon"
     PLATE = "plate"
     MANIFEST = "manifest"
     GOODS = "goods"
+    TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +224,12 @@ def passages(store: Store, scan_sha256: str, limit: int = 20) -> tuple[int, ...]
     )
     with store.read() as connection:
         return tuple(connection.execute(query).scalars())
+
+
+def tests_of(steps: tuple[str, ...]) -> tuple[Paper, ...]:
+    """Return what marks a scan as a test, where its provenance tells of a projected threat."""
+    projected = any(step.startswith(_PROJECTION) for step in steps)
+    return (Paper(Kind.TEST, "threat image projection"),) if projected else ()
 
 
 def papers_of(numbers: tuple[str, ...]) -> tuple[Paper, ...]:

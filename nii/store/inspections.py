@@ -96,6 +96,7 @@ def add(
         number = _insert(connection, registered, inspection, at)
         queue.place(connection, number, inspection, scanner, at)
         linked = documents.papers_of(inspection.scan.container_numbers)
+        linked += documents.tests_of(inspection.scan.assumptions)
         identity, by = registered.sha256, Actor("scan")
         documents.link_all(connection, identity, number, linked + papers, by, at)
         row = connection.execute(_select().where(_TABLE.c.id == number)).one()

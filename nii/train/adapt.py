@@ -8,17 +8,26 @@ local scans that were kept apart, and not worse than a stated tolerance on simul
 
 from __future__ import annotations
 
+import json
+import logging
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from nii import formats, taxonomy
 from nii.annotations.coco import CocoImage, CocoSet, read_coco, write_coco
-from nii.bundle import Bundle
+from nii.bundle import (
+    PARITY_FILE,
+    Beside,
+    Bundle,
+    metadata_of,
+    write_bundle,
+)
 from nii.detections import Detections
 from nii.errors import ConfigError, NiiError
 from nii.evaluate.compare import Difference, metric_differences
@@ -27,11 +36,14 @@ from nii.evaluate.metrics import Evidence
 from nii.evaluate.site import Answers, Known, answers, judged_site, seen_containers
 from nii.infer.detect import Detector
 from nii.infer.inspect import container_scores
+from nii.infer.metadata import with_metadata
+from nii.provenance import Provenance
 from nii.simulate.dataset import DatasetConfig, write_dataset
 from nii.simulate.projection import ProjectionConfig, makeable
 from nii.simulate.source import SimulateConfig, simulate
 from nii.train import weights
-from nii.train.config import TrainConfig
+from nii.train.checkpoint import LAST
+from nii.train.config import ScheduleConfig, TrainConfig
 from nii.train.export import export
 from nii.train.loop import train
 
@@ -40,6 +52,11 @@ FIGURE = "inside_p_d_at_5_percent_of_containers"
 ROUGH_FIGURE = "inside_p_d_at_10_percent_of_containers"
 """Taken where too few benign containers define `FIGURE`."""
 _REPEATS = 400
+_LOG = logging.getLogger(__name__)
+_SCHEDULE = ScheduleConfig(warmup_steps=20)
+_NEVER = 10**9
+Progress = Callable[[str, int, int], None]
+"""Is told what is being done, how much of it is done, and how much there is."""
 Box = tuple[float, float, float, float]
 
 
@@ -58,11 +75,11 @@ class AdaptConfig:
     Assumption: far more contraband than any stream of traffic has."""
     pair_share: float = 0.8
     """Share of the scans whose crops come in pairs without and with a threat."""
-    local_share: float = 0.6
+    local_share: float = 0.7
     """Share of the scans learnt from that are local; the rest replay simulation."""
     learning_rate_share: float = 0.4
     """Highest learning rate over that of the first training: assumption."""
-    replay_scans: int = 60
+    replay_scans: int = 50
     """Simulated scans kept apart to measure on."""
     tolerance: float = 0.02
     """Largest loss of P_d on simulated scans."""
@@ -76,7 +93,8 @@ class AdaptConfig:
             ValueError: a number lies outside its limits.
         """
         shares = (self.held_share, self.suspect_share, self.pair_share, self.local_share)
-        if not all(0 < share < 1 for share in shares) or self.minutes <= 0:
+        steps = self.max_steps is None or self.max_steps > 0
+        if not all(0 < share < 1 for share in shares) or self.minutes <= 0 or not steps:
             msg = f"shares {shares} do not lie between 0 and 1, or no time"
             raise ValueError(msg)
 
@@ -103,7 +121,7 @@ class Outcome:
     """Hold what an adaptation came to.
 
     Attributes:
-        bundle: the adapted bundle, not calibrated yet.
+        bundle: the adapted bundle, not calibrated yet; its card tells what was compared.
         local: paired difference on local scans kept apart, adapted minus base.
         elsewhere: the same on simulated scans.
         refused: why it should replace nothing; None where it may.
@@ -155,7 +173,8 @@ def look_at(
         try:
             scan = formats.read(files[0] if len(files) == 1 else list(files))
             seen = detector.detect(scan)[0]
-        except NiiError:
+        except NiiError as error:
+            _LOG.warning("left out: %s", error)
             continue
         boxes = seen_containers(seen, detector)
         found[files] = max(container_scores(seen, boxes), default=0.0), boxes
@@ -164,25 +183,35 @@ def look_at(
     return found
 
 
-def adapt(
-    source: Bundle,
-    local: Sorted,
-    work: Path,
-    config: AdaptConfig,
-    on_progress: Callable[[float], None] | None = None,
-) -> Outcome:
-    """Fine-tune a model on a site's scans and compare it with what it came from.
+def sorted_in_words(local: Sorted) -> list[str]:
+    """Return what becomes of a site's scans."""
+    lines = [
+        f"held back, look at it first: {path} (highest score {score:.2f})"
+        for path, score in local.suspects
+    ]
+    lines += [f"no use: {path} shows no container, or has several files" for path in local.unusable]
+    lines.append(
+        f"{len(local.teaching)} scans teach, {len(local.held)} measure, {len(local.suspects)} are "
+        f"held back, {len(local.unusable)} are of no use"
+    )
+    return lines
 
-    Args:
-        source: the base model, with weights.
-        local: the site's scans.
-        work: folder for the run, the adapted bundle and the answers.
-        config: how.
-        on_progress: is told the share of the training that is done.
+
+def require_weights(source: Bundle) -> None:
+    """Check that training can go on from a bundle, before anything takes time.
 
     Raises:
-        BundleError: the bundle has no weights, or the export differs from the trained network.
-        ConfigError: there are too few scans, or the folder holds another run.
+        BundleError: it has no weights.
+    """
+    if source.weights_path is None:
+        raise weights.without_weights(source)
+
+
+def require_enough(local: Sorted) -> None:
+    """Check that there is something to learn from and something to measure on.
+
+    Raises:
+        ConfigError: there is not.
     """
     if len(local.teaching) < 2 or len(local.held) < 1:  # noqa: PLR2004
         raise ConfigError(
@@ -191,13 +220,38 @@ def adapt(
             expected="two and one at least; some dozens to be of use",
             remedy="Give more benign scans.",
         )
-    settings = run_of(source, local, work, config)
-    resume = (settings.folder / "last.pt").is_file()
-    train(
+
+
+def adapt(
+    source: Bundle,
+    local: Sorted,
+    work: Path,
+    config: AdaptConfig,
+    on_progress: Progress = lambda _what, _done, _total: None,
+) -> Outcome:
+    """Fine-tune a model on a site's scans and compare it with what it came from.
+
+    Args:
+        source: the base model, with weights.
+        local: the site's scans.
+        work: folder for the run, the adapted bundle and the answers.
+        config: how.
+        on_progress: is told what is being done.
+
+    Raises:
+        BundleError: the bundle has no weights, or the export differs from the trained network.
+        ConfigError: there are too few scans, or the folder holds another run.
+        KeyboardInterrupt: someone asked to stop; the next call goes on.
+    """
+    require_enough(local)
+    settings = run_of(source, local, work, config, on_progress)
+    result = train(
         settings,
-        resume=resume,
-        on_progress=lambda state: on_progress(state.share) if on_progress else None,
+        resume=(settings.folder / LAST).is_file(),
+        on_progress=lambda state: on_progress("training", round(1000 * state.share), 1000),
     )
+    if result.status == "interrupted":
+        raise KeyboardInterrupt
     made = export(
         settings.folder,
         work / "adapted" / source.card.name,
@@ -205,16 +259,58 @@ def adapt(
         version=f"{source.card.version}.1",
     )
     base, new = Detector.open(source.folder), Detector.open(made.folder)
-    at_home = local_difference(base, new, local, work, config)
-    elsewhere = replay_difference(base, new, settings.validation.simulate, config)
-    return Outcome(made, at_home, elsewhere, verdict_of(at_home, elsewhere, config.tolerance))
+    at_home = local_difference(base, new, local, (work, config), on_progress)
+    elsewhere = replay_difference(base, new, settings.validation.simulate, config, on_progress)
+    refused = verdict_of(at_home, elsewhere, config.tolerance)
+    outcome = Outcome(made, at_home, elsewhere, refused)
+    return replace(outcome, bundle=with_story(source, outcome, local, result.step))
 
 
-def run_of(source: Bundle, local: Sorted, work: Path, config: AdaptConfig) -> TrainConfig:
+def with_story(source: Bundle, outcome: Outcome, local: Sorted, steps: int) -> Bundle:
+    """Write the adapted bundle again with a card that tells what it is and how it compares.
+
+    What fine-tuning does not touch, as the load state, stays as it was in the base model.
+    """
+    made, base = outcome.bundle, source.card
+    story = Provenance.from_json(made.card.provenance).with_step(
+        f"adapted from version {base.version} in {steps} steps with threats projected into "
+        f"{len(local.teaching)} scans of a site; {len(local.suspects)} suspects held back"
+    )
+    card = replace(
+        made.card,
+        load=base.load,
+        thresholds=base.thresholds,
+        metrics={f"adaptation, {number}": text for number, text in enumerate(in_words(outcome), 1)},
+        limits=(*base.limits, "Adapted to one site: elsewhere it may be worse than its base."),
+        intended_use=base.intended_use,
+        licence=base.licence,
+        provenance=story.to_json(),
+    )
+    test, kept = made.self_test_path, made.weights_path
+    return write_bundle(
+        made.folder,
+        card,
+        with_metadata(made.model_path.read_bytes(), metadata_of(card)),
+        json.loads((made.folder / PARITY_FILE).read_text("utf-8")),
+        test.read_bytes() if test else None,
+        Beside(weights=kept.read_bytes() if kept else None),
+    )
+
+
+def run_of(
+    source: Bundle,
+    local: Sorted,
+    work: Path,
+    config: AdaptConfig,
+    on_progress: Progress = lambda _what, _done, _total: None,
+) -> TrainConfig:
     """Return the settings of the fine-tuning: pairs in local scans and in replayed simulation."""
     work.mkdir(parents=True, exist_ok=True)
     base, initial = weights.start(source, work)
-    images = [*_teaching(source, local, work / "teaching"), *_replay(base, local, work, config)]
+    images = [
+        *_teaching(local, work / "teaching", on_progress),
+        *_replay(base, local, (work, config), on_progress),
+    ]
     listed = work / "annotations.json"
     write_coco(CocoSet(tuple(images)), listed, work)
     data = replace(
@@ -225,6 +321,7 @@ def run_of(source: Bundle, local: Sorted, work: Path, config: AdaptConfig) -> Tr
         count=0,
         seed=config.seed,
         pair_share=config.pair_share,
+        overview_share=0.0,
     )
     rate = base.optimiser.learning_rate * config.learning_rate_share
     return replace(
@@ -234,7 +331,10 @@ def run_of(source: Bundle, local: Sorted, work: Path, config: AdaptConfig) -> Tr
         epochs=None,
         max_minutes=config.minutes,
         max_steps=config.max_steps,
-        validation_scans=4,
+        schedule=_SCHEDULE,
+        validate_every=_NEVER,  # the comparison decides, not a few simulated scans
+        validation_scans=2,
+        frozen=("overview",),  # what finds containers and vehicles stays as it is
         initial=initial,
         out=work / "run",
     )
@@ -273,21 +373,37 @@ def in_words(outcome: Outcome) -> list[str]:
 
 
 def local_difference(
-    base: Detector, new: Detector, local: Sorted, work: Path, config: AdaptConfig
+    base: Detector,
+    new: Detector,
+    local: Sorted,
+    place: tuple[Path, AdaptConfig],
+    on_progress: Progress = lambda _what, _done, _total: None,
 ) -> Difference | None:
     """Compare two models on held-out local scans with the same threats projected in."""
+    work, config = place
     wanted = ProjectionConfig(classes=makeable(base.card.threats), seed=config.seed + 1)
     groups = [files for files, _ in local.held]
     known = Known({files[0]: boxes for files, boxes in local.held})
     sides: list[Answers] = [
-        answers(groups, model, wanted, work / "answers" / model.model.sha256[:12], known)
-        for model in (new, base)
+        answers(
+            groups,
+            model,
+            wanted,
+            work / "answers" / model.model.sha256[:12],
+            known,
+            partial(on_progress, f"comparing here, {which}"),
+        )
+        for which, model in (("adapted", new), ("base", base))
     ]
     return _difference([judged_site(side) for side in sides], (new, base), config.seed)
 
 
 def replay_difference(
-    base: Detector, new: Detector, simulated: SimulateConfig, config: AdaptConfig
+    base: Detector,
+    new: Detector,
+    simulated: SimulateConfig,
+    config: AdaptConfig,
+    on_progress: Progress = lambda _what, _done, _total: None,
 ) -> Difference | None:
     """Compare two models on simulated scans that neither has seen."""
     seed = 900_000 + config.seed
@@ -298,6 +414,7 @@ def replay_difference(
         truth = Truth(made.truth, made.behind_g_per_cm2, made.load_states)
         for side, model in zip(sides, (new, base), strict=True):
             side.append(judge(f"{index:06}", model.detect(made.scan)[0], truth, every))
+        on_progress("comparing elsewhere", index + 1, config.replay_scans)
     return _difference(list(sides), (new, base), config.seed)
 
 
@@ -319,31 +436,37 @@ def _within(row: Difference) -> str:
     return f" (95 % interval of the difference {row.interval.low:+.3f} to {row.interval.high:+.3f})"
 
 
-def _teaching(source: Bundle, local: Sorted, folder: Path) -> list[CocoImage]:
-    """Copy the scans that teach into a folder, with what the base model sees of their structure."""
+def _teaching(local: Sorted, folder: Path, on_progress: Progress) -> list[CocoImage]:
+    """Copy the scans that teach into a folder, with the containers that the base model sees."""
     folder.mkdir(parents=True, exist_ok=True)
-    base, images = Detector.open(source.folder), []
-    kinds = [row.class_id for row in taxonomy.in_group("structure")]
-    for number, (files, _) in enumerate(local.teaching):
+    kind, images = taxonomy.by_name("container").class_id, []
+    for number, (files, boxes) in enumerate(local.teaching):
         copy = folder / f"{number:06}{files[0].suffix}"
         if not copy.is_file():
             shutil.copyfile(files[0], copy)
-        scan = formats.read(copy)
-        found = base.detect(scan)[0]
-        sure = np.isin(found.class_ids, kinds) & (found.scores >= base.card.thresholds.structure)
-        seen = found.select(sure)
-        count = len(seen)
-        truth = Detections(seen.boxes_xyxy, np.ones(count, np.float32), seen.class_ids)
+        scan, count = formats.read(copy), len(boxes)
+        truth = Detections(
+            np.asarray(boxes, np.float32).reshape(-1, 4),
+            np.ones(count, np.float32),
+            np.full(count, kind, np.int64),
+        )
         nothing = np.full(count, np.nan, np.float32)
         images.append(CocoImage(copy, scan.height, scan.width, truth, (None,) * count, nothing))
+        on_progress("copying what teaches", number + 1, len(local.teaching))
     return images
 
 
 def _replay(
-    base: TrainConfig, local: Sorted, work: Path, config: AdaptConfig
+    base: TrainConfig, local: Sorted, place: tuple[Path, AdaptConfig], on_progress: Progress
 ) -> tuple[CocoImage, ...]:
     """Simulate as many scans as the share of the local ones leaves."""
+    work, config = place
     count = math.ceil(len(local.teaching) * (1 - config.local_share) / config.local_share)
     folder, simulated = work / "replay", base.train.simulate
     wanted = DatasetConfig(simulated, seed=base.train.seed + config.seed, count=count)
-    return read_coco(write_dataset(folder, wanted, workers=0), folder).images
+    return read_coco(
+        write_dataset(
+            folder, wanted, workers=0, on_progress=partial(on_progress, "simulating the replay")
+        ),
+        folder,
+    ).images

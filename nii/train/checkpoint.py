@@ -17,8 +17,7 @@ import torch
 
 from nii.config import from_dict, to_dict
 from nii.errors import ConfigError
-from nii.train.config import TrainConfig
-from nii.train.origin import settings_without_places
+from nii.train.config import TrainConfig, settings_without_places
 
 FORMAT_VERSION = 1
 LAST = "last.pt"
@@ -28,7 +27,8 @@ META_FILE = "meta.json"
 CHANGEABLE = frozenset(
     {
         "amp", "checkpoint_every_minutes", "device", "epochs", "log_every", "max_minutes",
-        "max_steps", "name", "out", "validate_every", "validation_scans", "workers",
+        "max_steps", "name", "out", "patience", "tensorboard", "validate_every",
+        "validation_scans", "workers",
     }
 )  # fmt: skip
 """Settings that may change when a run is resumed: how long, on what, how often; never what."""
@@ -45,6 +45,7 @@ class Meta:
         step: steps of the optimiser.
         elapsed_s: seconds of training so far, all parts of the run together.
         best: best selection score of a validation so far; None before the first.
+        stale: validations since then.
         metrics: of the latest validation.
         thresholds: suggested by the latest validation.
         provenance: data, code and versions.
@@ -57,6 +58,7 @@ class Meta:
     step: int = 0
     elapsed_s: float = 0.0
     best: float | None = None
+    stale: int = 0
     metrics: dict[str, Any] = field(default_factory=dict)
     thresholds: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +75,7 @@ class Checkpoint:
         optimiser: state of the optimiser.
         rng: states of PyTorch's generators by name.
         meta: what it is.
+        scaler: state of the scale of the loss; empty without 16-bit floats.
     """
 
     network: dict[str, Any]
@@ -80,6 +83,7 @@ class Checkpoint:
     optimiser: dict[str, Any]
     rng: dict[str, torch.Tensor]
     meta: Meta
+    scaler: dict[str, Any] = field(default_factory=dict)
 
 
 def save(folder: Path, name: str, checkpoint: Checkpoint) -> Path:
@@ -91,6 +95,7 @@ def save(folder: Path, name: str, checkpoint: Checkpoint) -> Path:
         "average": checkpoint.average,
         "optimiser": checkpoint.optimiser,
         "rng": checkpoint.rng,
+        "scaler": checkpoint.scaler,
         "meta": json.dumps(meta),
     }
     path = folder / name
@@ -164,6 +169,31 @@ def require_same(config: TrainConfig, meta: Meta) -> None:
             expected=", ".join(f"{key} = {before.get(key)!r}" for key in differing)
             + " as in the checkpoint",
             remedy="Use the same settings, or begin a run with another name.",
+        )
+
+
+def require_same_data(before: dict[str, Any], now: dict[str, Any], place: Path) -> None:
+    """Check that the label files of a run are still those that it began with.
+
+    Args:
+        before: provenance in the checkpoint.
+        now: provenance of the run that goes on.
+        place: the checkpoint, for the message.
+
+    Raises:
+        ConfigError: the digest of a label file differs.
+    """
+    old, new = (
+        {(one["name"], one["sha256"]) for one in story.get("sources", ())}
+        for story in (before, now)
+    )
+    if old != new:
+        names = ", ".join(sorted({name for name, _ in old ^ new}))
+        raise ConfigError(
+            place,
+            found=f"labels that are not those of the run: {names}",
+            expected="the same files, byte for byte",
+            remedy="Put them back, or begin a run with another name.",
         )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePath
+from typing import Any, Literal
 
 from nii import taxonomy
 from nii.bundle import DecodeSpec
-from nii.config import load
+from nii.config import load, to_dict
 from nii.errors import ConfigError
 from nii.preprocess import PreprocessSpec
 from nii.simulate.source import SimulateConfig
@@ -75,7 +75,11 @@ class DataConfig:
     single_energy_share: float = 0.15
     """Share of the scans shown with one energy only."""
     benign_crop_share: float = 0.4
-    """Share of the crops taken anywhere; the rest lie around a threat."""
+    """Share of the crops taken anywhere in structures; the rest lie around a threat."""
+    hard_places: Path | None = None
+    """File of places where a network was mistaken, see :mod:`nii.train.mining`."""
+    hard_share: float = 0.0
+    """Share of the benign crops taken around such a place, where the scan has any."""
     anomaly_share: float = 0.0
     """Share of the crops into which a piece of another place of the scan is blended; it counts as
     an anomaly and as no threat. Only a network with an anomaly map learns from it."""
@@ -104,6 +108,7 @@ class DataConfig:
             self.display_share,
             self.single_energy_share,
             self.benign_crop_share,
+            self.hard_share,
             self.anomaly_share,
             self.pair_share,
             self.overview_share,
@@ -197,8 +202,9 @@ class TrainConfig:
     """Decay of the moving average of the weights, which is what is validated and exported."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` takes the GPU where PyTorch can use one, and says so."""
-    amp: Literal["auto", "off", "bf16"] = "auto"
-    """Numbers of 16 bits (bfloat16) in convolutions; ``auto``: on the GPU only."""
+    amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
+    """Numbers of 16 bits in convolutions; ``auto``: bfloat16, on the GPU only. With ``fp16`` the
+    loss is scaled so that small gradients are not lost."""
     workers: int = 0
     """Processes that prepare scans; 0 prepares them in the training process."""
     seed: int = 0
@@ -209,8 +215,17 @@ class TrainConfig:
     """Epochs between two validations; the end of the run is always validated."""
     validation_scans: int = 50
     """Most scans in one validation."""
+    select_by: Literal["ap50", "field"] = "ap50"
+    """What the best checkpoint is chosen by: mean AP50, or ``field``: P_d of threats in containers,
+    mean of that at 10 % and that at 5 % of the benign containers alarmed."""
+    patience: int | None = None
+    """Validations in a row without a better one after which the run ends; None never ends it so."""
+    tensorboard: bool = False
+    """Also write the numbers for TensorBoard; needs the extra [tensorboard]."""
     checkpoint_every_minutes: float = 5.0
     """Longest time between two checkpoints."""
+    frozen: tuple[str, ...] = ()
+    """Branches of the network that stay as they are (``detail``, ``overview``), batch norms too."""
     initial: Path | None = None
     """Checkpoint whose averaged weights the network starts from; its classes and sizes are those
     of this run. Without it weights are drawn."""
@@ -232,6 +247,7 @@ class TrainConfig:
         counts = (self.batch_scans, self.log_every, self.validate_every, self.validation_scans)
         _require(min(counts) >= 1, "a count is below 1")
         _require(self.workers >= 0, "workers is negative")
+        _require(self.patience is None or self.patience >= 1, "patience is below 1")
         _require(self.checkpoint_every_minutes > 0, "checkpoint_every_minutes is not positive")
         same = self.train.source == self.validation.source == "simulate"
         apart = not same or self.train.seed != self.validation.seed
@@ -272,6 +288,18 @@ def require_files(config: TrainConfig) -> None:
                 expected="a COCO file",
                 remedy=f"Run in the folder that the path starts from, or set {REAL_DATA_VARIABLE}.",
             )
+
+
+def settings_without_places(config: TrainConfig) -> dict[str, Any]:
+    """Return the settings as JSON types, with file names in place of paths."""
+    settings: dict[str, Any] = to_dict(config)
+    settings.pop("out")
+    settings.pop("initial")
+    for part in ("train", "validation"):
+        for key in ("annotations", "images", "hard_places"):
+            place = settings[part][key]
+            settings[part][key] = PurePath(place).name if place else None
+    return settings
 
 
 def _moved(data: DataConfig, place: Path) -> DataConfig:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import nii
-from nii.bundle import Bundle, Card, Thresholds, metadata_of, write_bundle
+from nii.bundle import Beside, Bundle, Card, Thresholds, metadata_of, write_bundle
 from nii.config import from_dict
 from nii.errors import BundleError
 from nii.infer import selftest
@@ -90,7 +90,7 @@ def export(
     parity = prove(network, model, seen, card)
     kept = weights.to_bytes(network.state_dict(), meta.config)
     test = self_test_of(model, card)
-    return write_bundle(bundle, card, model, parity.to_json(), test, kept)
+    return write_bundle(bundle, card, model, parity.to_json(), test, Beside(weights=kept))
 
 
 def trained(run: Path) -> tuple[nn.Module, Meta]:

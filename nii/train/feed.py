@@ -16,6 +16,7 @@ from nii.errors import NiiError
 from nii.train.config import TrainConfig
 from nii.train.dataset import Batch, Task, training_loader
 from nii.train.run import Run, reached_limit
+from nii.train.together import ALONE, Group
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ _SECOND_NEWS_S = 0.5
 _WORKER_ENDED = re.compile(r"DataLoader (worker \(pid|timed out)")
 
 
-def feed(config: TrainConfig, run: Run) -> Generator[tuple[Batch, int]]:
+def feed(config: TrainConfig, run: Run, group: Group = ALONE) -> Generator[tuple[Batch, int]]:
     """Yield batches from the place where `run` is until its limit, with the batches of an epoch.
 
     The caller counts the batches in `run` (see :meth:`nii.train.run.Run.advance`).
@@ -39,18 +40,20 @@ def feed(config: TrainConfig, run: Run) -> Generator[tuple[Batch, int]]:
             seed=config.seed,
             epoch=run.epoch,
         )
-        for batch in after(loader, run.batch):
+        for batch in after(loader, run.batch, group):
             yield batch, len(loader)
 
 
-def after(loader: DataLoader[T], skip: int) -> DataLoader[T]:
+def after(loader: DataLoader[T], skip: int, group: Group = ALONE) -> DataLoader[T]:
     """Return a loader of the batches of `loader` without the first `skip`, which are not prepared.
 
-    The order is drawn once, here, so that a resumed epoch and a whole one see the same batches.
+    The order is drawn once, here, so that a resumed epoch and a whole one see the same batches. Of
+    several processes each takes every so-manieth scan of a batch; that may be none.
     """
+    whole = list(loader.batch_sampler or ())[skip:]
     return DataLoader(
         loader.dataset,
-        batch_sampler=list(loader.batch_sampler or ())[skip:],
+        batch_sampler=[batch[group.rank :: group.count] for batch in whole],
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,
         timeout=loader.timeout,

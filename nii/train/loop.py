@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import threading
 import time
@@ -15,11 +16,13 @@ from types import FrameType
 from typing import IO, Any, Literal
 
 from nii.errors import ConfigError, NiiError
+from nii.train.board import Board, board, show
 from nii.train.checkpoint import BEST, LAST
 from nii.train.config import TrainConfig, require_files
 from nii.train.device import choose
 from nii.train.feed import clear_worker_errors, feed
 from nii.train.run import Run, learning_rate, progress_share, reached_limit
+from nii.train.together import Group, joined
 from nii.train.validate import validate
 
 METRICS_FILE = "metrics.jsonl"
@@ -95,7 +98,8 @@ def train(
     """Train until a limit is reached or someone asks to stop (Ctrl-C, SIGTERM).
 
     Either way ``last.pt`` can be resumed and exported. ``best.pt`` is the checkpoint of the best
-    validation.
+    validation. Started by torchrun, it trains together with the other processes, of which the first
+    validates, writes and reports.
 
     Args:
         config: what to train.
@@ -106,40 +110,55 @@ def train(
     Raises:
         ConfigError: there is a run already, or none to resume, or it had other settings.
         NiiError: the loss stays without a finite value, or a worker died.
+        MissingExtraError: TensorBoard is wanted and not installed.
     """
     require_files(config)
+    with joined(config.device) as group:
+        return _train(config, group, on_progress, clock, resume=resume)
+
+
+def _train(  # noqa: C901, PLR0915 - the story of a run, told in order
+    config: TrainConfig,
+    group: Group,
+    on_progress: Callable[[Progress], None],
+    clock: Callable[[], float],
+    *,
+    resume: bool,
+) -> TrainResult:
     folder = config.folder
     _require_folder(folder, resume=resume)
-    compute = choose(config)
+    compute = choose(config, group.local_rank)
     _LOG.info("training %s on %s", config.name, compute.reason)
-    run = Run(config, compute)
+    run = Run(config, compute, group)
     if resume:
         run.restore(folder / LAST)
     folder.mkdir(parents=True, exist_ok=True)
+    record = folder / METRICS_FILE if group.first else Path(os.devnull)
     started, spent = clock(), run.elapsed_s
-    saved, steps, bad, skipped = started, 0, 0, 0
+    saved, steps, bad, skipped, asked = started, 0, 0, 0, 0.0
     with (
-        (folder / METRICS_FILE).open("a", encoding="utf-8") as log,
+        record.open("a", encoding="utf-8") as log,
+        board(folder, wanted=config.tensorboard and group.first) as curves,
         # Twice: the news of a dead worker may come while a first error is being turned.
         clear_worker_errors(config.workers),
         clear_worker_errors(config.workers),
         stop_requests() as stop,
-        closing(feed(config, run)) as batches,
+        closing(feed(config, run, group)) as batches,
     ):
-        _write(log, "start", {"step": run.step, "resumed": resume, "compute": compute.reason})
+        begun = {"step": run.step, "resumed": resume, "compute": compute.reason}
+        _write(log, "start", begun | {"processes": group.count})
         for batch, batches_per_epoch in batches:
             share = progress_share(config, run, batches_per_epoch)
             rate = learning_rate(config, run.step, share)
             loss = run.learn(batch.to(compute.device), rate)
             run.advance(batches_per_epoch)
-            run.elapsed_s = spent + clock() - started
+            # Clocks and requests to stop differ between processes; what follows must not.
+            (run.elapsed_s,) = group.agree([spent + clock() - started], compute.device)
             ended = reached_limit(config, run)
 
             if loss is None:
                 bad, skipped = bad + 1, skipped + 1
-                _LOG.warning("skipped a step after step %d: its loss is not finite", run.step)
-                if bad >= MOST_BAD_STEPS:
-                    raise _not_finite(folder, run.step)
+                _require_few(bad, folder, run.step)
             else:
                 bad, steps = 0, steps + 1
                 share = max(progress_share(config, run, batches_per_epoch), 1e-9)
@@ -157,26 +176,31 @@ def train(
                 )
                 if run.step % config.log_every == 0:
                     _write(log, "step", asdict(progress))
-                on_progress(progress)
+                    show(curves, {"learning_rate": rate, **loss}, run.step)
+                if group.first:
+                    on_progress(progress)
 
+            (asked,) = group.agree([float(bool(stop))], compute.device)
             whole_epochs = run.batch == 0 and run.epoch % config.validate_every == 0
-            if not stop and (ended or whole_epochs):
-                checked = validate(run.average, config)
-                run.elapsed_s = spent + clock() - started
-                _write(log, "validation", {"step": run.step, "metrics": checked.metrics})
-                if run.note(checked):
-                    run.save(folder, BEST)
+            if not asked and (ended or whole_epochs):
+                if group.first:
+                    _measure(run, config, log, curves)
+                    run.elapsed_s = spent + clock() - started
+                    run.save(folder, LAST)
+                    saved = clock()
+                run.stale = int(group.agree([float(run.stale)], compute.device)[0])
+                ended = ended or reached_limit(config, run)
+            elif group.first and clock() - saved >= 60 * config.checkpoint_every_minutes:
                 run.save(folder, LAST)
                 saved = clock()
-            elif clock() - saved >= 60 * config.checkpoint_every_minutes:
-                run.save(folder, LAST)
-                saved = clock()
-            if stop or ended:
+            if asked or ended:
                 break
-    status: Literal["finished", "interrupted"] = "interrupted" if stop else "finished"
-    run.save(folder, LAST)
-    with (folder / METRICS_FILE).open("a", encoding="utf-8") as log:
-        _write(log, status, {"step": run.step, "elapsed_s": run.elapsed_s, "skipped": skipped})
+    status: Literal["finished", "interrupted"] = "interrupted" if asked or stop else "finished"
+    if group.first:
+        run.save(folder, LAST)
+        with record.open("a", encoding="utf-8") as log:
+            end = {"step": run.step, "elapsed_s": run.elapsed_s, "skipped": skipped}
+            _write(log, status, end)
     return TrainResult(
         status, folder, run.step, run.elapsed_s, skipped, run.metrics, compute.reason
     )
@@ -225,8 +249,20 @@ def _require_folder(folder: Path, *, resume: bool) -> None:
         )
 
 
-def _not_finite(folder: Path, step: int) -> NiiError:
-    return NiiError(
+def _measure(run: Run, config: TrainConfig, log: IO[str], curves: Board | None) -> None:
+    """Validate, write down what was found, and keep the network where it is the best so far."""
+    checked = validate(run.average, config)
+    _write(log, "validation", {"step": run.step, "metrics": checked.metrics})
+    show(curves, checked.metrics, run.step)
+    if run.note(checked):
+        run.save(config.folder, BEST)
+
+
+def _require_few(bad: int, folder: Path, step: int) -> None:
+    _LOG.warning("skipped a step after step %d: its loss is not finite", step)
+    if bad < MOST_BAD_STEPS:
+        return
+    raise NiiError(
         "training",
         found=f"{MOST_BAD_STEPS} steps in a row without a finite loss after step {step}",
         expected="a loss that is a number",

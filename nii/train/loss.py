@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import generalized_box_iou_loss
 
+from nii.train.together import ALONE, Group
+
 if TYPE_CHECKING:
     from nii.train.dataset import Batch
 
@@ -21,40 +23,59 @@ _DICE_WEIGHT = 0.5
 """The anomaly map ranks attention; its share of the loss stays below that of the threats."""
 
 
-def detection_loss(outputs: tuple[Tensor, ...], batch: Batch) -> dict[str, Tensor]:
+def detection_loss(
+    outputs: tuple[Tensor, ...], batch: Batch, group: Group = ALONE
+) -> dict[str, Tensor]:
     """Return the parts of the loss and their weighted sum, ``total``; finite without any box.
+
+    Of several processes each gets its share; the mean of all is the loss of the whole batch.
 
     Args:
         outputs: the five or six maps of a network, as logits (see :mod:`nii.train.models`).
         batch: the maps they should be.
+        group: the processes that share the batch.
     """
+    sizes = torch.tensor([len(batch.detail), len(batch.overview)], device=batch.detail.device)
+    crops, views = group.total(sizes.float()).tolist()
     maps = (part.float() for part in outputs)
     threat_heat, threat_ltrb, centre, inside, structure_ltrb, *anomaly = maps
     parts = {
-        "threat_heat": focal_loss(threat_heat, batch.threat_heat),
-        "threat_box": _BOX_WEIGHT * box_loss(threat_ltrb, batch.threat_ltrb, batch.threat_weight),
-        "structure_centre": _STRUCTURE_WEIGHT * focal_loss(centre, batch.structure_centre),
-        "structure_inside": _INSIDE_WEIGHT
-        * functional.binary_cross_entropy_with_logits(inside, batch.structure_inside),
+        "threat_heat": focal_loss(threat_heat, batch.threat_heat, group),
+        "threat_box": _BOX_WEIGHT
+        * box_loss(threat_ltrb, batch.threat_ltrb, batch.threat_weight, group),
+        "structure_centre": _STRUCTURE_WEIGHT * focal_loss(centre, batch.structure_centre, group),
+        "structure_inside": _INSIDE_WEIGHT * inside_loss(inside, batch.structure_inside, group),
         "structure_box": _BOX_WEIGHT
-        * box_loss(structure_ltrb, batch.structure_ltrb, batch.structure_weight),
+        * box_loss(structure_ltrb, batch.structure_ltrb, batch.structure_weight, group),
     }
     if anomaly:
-        parts["anomaly"] = anomaly_loss(anomaly[0], batch.anomaly)
-    if batch.detail.shape[0] == 0:
+        parts["anomaly"] = anomaly_loss(anomaly[0], batch.anomaly, group)
+    if group.count > 1:
+        # Every process walks back through the whole network, since its norms exchange gradients.
+        touched = torch.stack([0 * part.float().sum() for part in outputs]).sum()
+        parts = {name: part + touched for name, part in parts.items()}
+    if crops == 0:
         ours = ("threat", "anomaly")
         parts = {name: part for name, part in parts.items() if not name.startswith(ours)}
-    if batch.overview.shape[0] == 0:
+    if views == 0:
         parts = {name: part for name, part in parts.items() if not name.startswith("structure")}
     return parts | {"total": torch.stack(list(parts.values())).sum()}
 
 
-def anomaly_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+def inside_loss(logits: Tensor, wanted: Tensor, group: Group = ALONE) -> Tensor:
+    """Return the cross-entropy of a map, per cell."""
+    cells = group.total(logits.new_tensor(float(logits.numel()))).clamp(min=1)
+    entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum")
+    return entropy * group.count / cells
+
+
+def anomaly_loss(logits: Tensor, wanted: Tensor, group: Group = ALONE) -> Tensor:
     """Return cross-entropy and Dice of an anomaly map over the cells whose truth is known.
 
     Args:
         logits: batch × 1 × rows × columns.
         wanted: 1 anomaly, 0 none, below 0 unknown.
+        group: the processes that share the batch.
 
     Reference:
         Milletari et al. 2016 (V-Net), section 3, for Dice; here over the whole batch and with one
@@ -64,12 +85,14 @@ def anomaly_loss(logits: Tensor, wanted: Tensor) -> Tensor:
     truth = wanted.clamp(min=0)
     entropy = functional.binary_cross_entropy_with_logits(logits, truth, known, reduction="sum")
     probability = logits.sigmoid() * known
-    both = (probability * truth).sum()
-    dice = 1 - (2 * both + 1) / (probability.sum() + (truth * known).sum() + 1)
-    return _ANOMALY_WEIGHT * entropy / known.sum().clamp(min=1) + _DICE_WEIGHT * dice
+    sums = [(probability * truth).sum(), probability.sum(), (truth * known).sum(), known.sum()]
+    both, said, real, cells = group.total(torch.stack(sums)).unbind()
+    dice = 1 - (2 * both + 1) / (said + real + 1)
+    each = entropy * group.count / cells.clamp(min=1)
+    return _ANOMALY_WEIGHT * each + _DICE_WEIGHT * dice
 
 
-def focal_loss(logits: Tensor, hills: Tensor) -> Tensor:
+def focal_loss(logits: Tensor, hills: Tensor, group: Group = ALONE) -> Tensor:
     """Return the penalty-reduced focal loss of a map, per cell at the top of a hill.
 
     A hundred cells are added to the divisor, so that batches without any object, which are many,
@@ -82,23 +105,25 @@ def focal_loss(logits: Tensor, hills: Tensor) -> Tensor:
     top = (hills >= 0.999).float()  # noqa: PLR2004
     found = top * (1 - probability) ** 2 * functional.logsigmoid(logits)
     empty = (1 - top) * (1 - hills) ** 4 * probability**2 * functional.logsigmoid(-logits)
-    return -(found.sum() + empty.sum()) / (top.sum() + _SPARE_CELLS)
+    tops = group.total(top.sum()) + _SPARE_CELLS
+    return -(found.sum() + empty.sum()) * group.count / tops
 
 
-def box_loss(ltrb: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+def box_loss(ltrb: Tensor, wanted: Tensor, weight: Tensor, group: Group = ALONE) -> Tensor:
     """Return 1 − GIoU averaged over the cells that carry weight; 0 where none does.
 
     Args:
         ltrb: distances in pixels, batch × 4·groups × rows × columns.
         wanted: the distances they should be.
         weight: batch × groups × rows × columns.
+        group: the processes that share the batch.
     """
     here = weight > 0
     found = _boxes_at(ltrb, here)
     truth = _boxes_at(wanted, here)
     share = weight[here]
     loss: Tensor = generalized_box_iou_loss(found, truth, reduction="none")
-    return (loss * share).sum() / share.sum().clamp(min=1.0)
+    return (loss * share).sum() * group.count / group.total(share.sum()).clamp(min=1.0)
 
 
 def _boxes_at(ltrb: Tensor, here: Tensor) -> Tensor:

@@ -121,7 +121,10 @@ class Ground:
         rows = rng.integers(y0, y1 - height, _PLACES)
         columns = rng.integers(x0, x1 - width, _PLACES)
         loads = np.asarray(
-            [self._around(r, c, height, width) for r, c in zip(rows, columns, strict=True)]
+            [
+                self._around(row, column, height, width)
+                for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+            ]
         )
         best = int(np.abs(loads - rng.uniform(*_LOADS)).argmin())
         return int(rows[best]), int(columns[best])

@@ -34,7 +34,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from nii import boxes as geometry
 from nii import taxonomy
-from nii.bundle import LIGHTER, PARITY_FILE, Bundle, Card, VariantSpec, write_bundle
+from nii.bundle import LIGHTER, PARITY_FILE, Beside, Bundle, Card, VariantSpec, write_bundle
 from nii.detections import Detections
 from nii.errors import ConfigError
 from nii.evaluate.match import HIT, matched
@@ -122,7 +122,9 @@ def quantize(
     test_path = bundle.self_test_path
     own = test_path.read_bytes() if test_path else None
     complete = replace(card, variants=specs)
-    return write_bundle(out, complete, full, parity, own, variants), tuple(refusals)
+    kept = bundle.weights_path.read_bytes() if bundle.weights_path else None
+    beside = Beside(variants, kept)
+    return write_bundle(out, complete, full, parity, own, beside), tuple(refusals)
 
 
 def to_int8(full: bytes, seen: Sequence[ModelInput], spec: PreprocessSpec) -> bytes:

@@ -21,6 +21,7 @@ from nii.train.device import Compute
 from nii.train.loss import detection_loss
 from nii.train.models import build
 from nii.train.origin import resumed, training_provenance
+from nii.train.together import ALONE, Group, share_norms
 from nii.train.validate import Validation
 
 _LOG = logging.getLogger(__name__)
@@ -42,24 +43,31 @@ class Run:
         step: steps of the optimiser.
         elapsed_s: seconds of training, all parts of the run together.
         best: best selection score of a validation; None before the first.
+        stale: validations since then.
         metrics: of the latest validation.
     """
 
-    def __init__(self, config: TrainConfig, compute: Compute) -> None:
+    def __init__(self, config: TrainConfig, compute: Compute, group: Group = ALONE) -> None:
         """Build a new run; its first weights depend on the seed alone."""
         torch.manual_seed(config.seed)
         self._config = config
         self._compute = compute
+        self._group = group
         network, new = build(config.model, len(config.threats), len(config.structures)), ""
         if config.initial is not None:
             new = begin(network, config.initial)
         memory = torch.channels_last
         self.network = network.to(compute.device, memory_format=memory)  # type: ignore[call-overload]
+        if group.count > 1:
+            share_norms(self.network, group)
+        self._frozen = frozen_parts(self.network, config.frozen)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(requires_grad=False)
         self.optimiser = optimiser_of(self.network, config.optimiser)
         self.epoch, self.batch, self.step = 0, 0, 0
         self.elapsed_s = 0.0
+        self._scaler = compute.scaler()
         self.best: float | None = None
+        self.stale = 0
         self.metrics: dict[str, Any] = {}
         self._thresholds: dict[str, Any] = {}
         made = training_provenance(config)
@@ -73,6 +81,8 @@ class Run:
             running means of the batch norms, which are put back too.
         """
         self.network.train()
+        for part in self._frozen:
+            part.eval()
         buffers = [buffer.clone() for buffer in self.network.buffers()]
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
@@ -83,21 +93,27 @@ class Run:
                 batch.detail.contiguous(memory_format=memory),
                 batch.overview.contiguous(memory_format=memory),
             )
-        parts = detection_loss(outputs, batch)
-        parts["total"].backward()  # type: ignore[no-untyped-call]
+        parts = detection_loss(outputs, batch, self._group)
+        self._scaler.scale(parts["total"]).backward()  # type: ignore[no-untyped-call]
+        self._group.average_gradients(self.network.parameters())
+        self._scaler.unscale_(self.optimiser)
         length = nn.utils.clip_grad_norm_(
             self.network.parameters(), self._config.optimiser.clip_norm
         )
-        if not bool(torch.isfinite(parts["total"]) & torch.isfinite(length)):
+        shown = torch.stack([part.detach() for part in parts.values()])
+        told = (self._group.total(shown) / self._group.count).tolist()
+        if not math.isfinite(told[-1]) or not bool(torch.isfinite(length)):
+            self._scaler.update()  # a smaller scale, where there is one
             self.optimiser.zero_grad(set_to_none=True)
             for kept, buffer in zip(buffers, self.network.buffers(), strict=True):
                 buffer.copy_(kept)
             return None
-        self.optimiser.step()
+        self._scaler.step(self.optimiser)
+        self._scaler.update()
         self.step += 1
         decay = min(self._config.ema_decay, (1 + self.step) / (_EMA_WARMUP + self.step))
         follow(self.average, self.network, decay)
-        return {name: float(part.detach()) for name, part in parts.items()}
+        return dict(zip(parts, told, strict=True))
 
     def advance(self, batches_per_epoch: int) -> None:
         """Count one batch, and an epoch when it was the last."""
@@ -110,8 +126,9 @@ class Run:
         self.metrics = dict(validation.metrics)
         self._thresholds = to_dict(validation.thresholds)
         if self.best is not None and validation.selection <= self.best:
+            self.stale += 1
             return False
-        self.best = validation.selection
+        self.best, self.stale = validation.selection, 0
         return True
 
     def save(self, folder: Path, name: str) -> Path:
@@ -123,6 +140,7 @@ class Run:
             step=self.step,
             elapsed_s=self.elapsed_s,
             best=self.best,
+            stale=self.stale,
             metrics=self.metrics,
             thresholds=self._thresholds,
             provenance=self._provenance,
@@ -133,6 +151,7 @@ class Run:
             self.optimiser.state_dict(),
             _rng_states(),
             meta,
+            self._scaler.state_dict(),
         )
         return checkpoint.save(folder, name, content)
 
@@ -144,15 +163,36 @@ class Run:
         """
         content = checkpoint.load(path, self._compute.device)
         checkpoint.require_same(self._config, content.meta)
+        checkpoint.require_same_data(content.meta.provenance, self._provenance, path)
         self.network.load_state_dict(content.network)
         self.average.load_state_dict(content.average)
         self.optimiser.load_state_dict(content.optimiser)
+        if content.scaler:
+            self._scaler.load_state_dict(content.scaler)
         _set_rng_states(content.rng)
         meta = content.meta
         self.epoch, self.batch, self.step = meta.epoch, meta.batch, meta.step
-        self.elapsed_s, self.best = meta.elapsed_s, meta.best
+        self.elapsed_s, self.best, self.stale = meta.elapsed_s, meta.best, meta.stale
         self.metrics, self._thresholds = meta.metrics, meta.thresholds
         self._provenance = resumed(meta.provenance, self._provenance)
+
+
+def frozen_parts(network: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, ...]:
+    """Take branches out of training and return them.
+
+    Raises:
+        ConfigError: the network has no such branch.
+    """
+    branches = dict(network.named_children())
+    unknown = [name for name in names if name not in branches]
+    if unknown:
+        raise ConfigError(
+            "frozen",
+            found=", ".join(unknown),
+            expected=f"branches of the network: {', '.join(branches)}",
+            remedy="Name a branch that there is.",
+        )
+    return tuple(branches[name].requires_grad_(requires_grad=False) for name in names)
 
 
 def begin(network: nn.Module, path: Path) -> str:
@@ -232,6 +272,7 @@ def reached_limit(config: TrainConfig, run: Run) -> bool:
         (config.epochs is not None and run.epoch >= config.epochs)
         or (config.max_steps is not None and run.step >= config.max_steps)
         or (config.max_minutes is not None and run.elapsed_s >= 60 * config.max_minutes)
+        or (config.patience is not None and run.stale >= config.patience)
     )
 
 

@@ -19,6 +19,7 @@ from nii.detections import Detections
 from nii.evaluate.average_precision import coco_precision, mean_of
 from nii.evaluate.curves import p_d_at_false_alarms, threat_table
 from nii.evaluate.match import JudgedScan, Truth, judge, threat_rows
+from nii.evaluate.metrics import METRICS, Evidence, number_of
 from nii.evaluate.pixels import PixelTally, pixel_auroc
 from nii.infer.decode import Frame, OutputMaps, decode
 from nii.preprocess import ModelInput, preprocess
@@ -33,6 +34,7 @@ LOOK_SHARE = 0.05
 SEARCH_SHARE = 0.01
 """Share of benign scans for which a search may be advised: assumption, one truck in a hundred."""
 FALSE_ALARMS_PER_SCAN = 1.0
+FIELD = "p_d_inside_at_10_and_5_percent"
 
 _LOG = logging.getLogger(__name__)
 
@@ -44,7 +46,8 @@ class Validation:
     Attributes:
         metrics: by name; None where the scans do not define it.
         thresholds: suggested scores of the graded levels.
-        selection: what the best checkpoint is chosen by: mean AP50 of structures and threats.
+        selection: what the best checkpoint is chosen by: mean AP50 of structures and threats, or
+            the field's figure (`TrainConfig.select_by`).
         load: tells loaded containers from empty ones, where that was learnt.
     """
 
@@ -72,8 +75,25 @@ def validate(network: nn.Module, config: TrainConfig) -> Validation:
         metrics["anomaly_pixel_auroc"] = pixel_auroc(tally)
     basis = f"of {describe(config.validation)}"
     thresholds = suggest_thresholds(judged, card, basis) if learnt else assumed_thresholds(config)
-    parts = (metrics["ap50_structures"], metrics["ap50_threats"])
+    parts: tuple[float | None, ...] = (metrics["ap50_structures"], metrics["ap50_threats"])
+    if config.select_by == "field":
+        metrics[FIELD] = field_figure(judged, class_ids, card)
+        parts = (metrics[FIELD],)
     return Validation(metrics, thresholds, mean_of(parts) or 0.0)
+
+
+def field_figure(
+    judged: Sequence[JudgedScan], class_ids: tuple[int, ...], card: Card
+) -> float | None:
+    """Return P_d of threats in containers, mean of that at 10 and 5 % of benign ones alarmed.
+
+    Returns:
+        None where no threat lies in a labelled container.
+    """
+    evidence = Evidence.of(judged, class_ids, card.thresholds)
+    once = np.ones(len(evidence.scans), np.int64)
+    names = (f"inside_p_d_at_{rate}_percent_of_containers" for rate in (10, 5))
+    return mean_of(number_of(METRICS[name].compute(evidence, once)) for name in names)
 
 
 def judge_scans(

@@ -50,6 +50,16 @@ def config_of(settings: dict[str, Any]) -> TrainConfig:
     return from_dict(TrainConfig, whole, where="weights of the bundle")
 
 
+def without_weights(bundle: Bundle) -> BundleError:
+    """Return the error of a bundle that training cannot go on from."""
+    return BundleError(
+        bundle.folder,
+        found="no weights.npz",
+        expected="a bundle that training can go on from",
+        remedy="Export its run again with this version of nii, or take a bundle with weights.",
+    )
+
+
 def start(bundle: Bundle, folder: Path) -> tuple[TrainConfig, Path]:
     """Return the settings of a bundle's network, and a checkpoint that training can begin from.
 
@@ -61,12 +71,7 @@ def start(bundle: Bundle, folder: Path) -> tuple[TrainConfig, Path]:
         BundleError: the bundle has no weights, or they are damaged.
     """
     if bundle.weights_path is None:
-        raise BundleError(
-            bundle.folder,
-            found="no weights.npz",
-            expected="a bundle that training can go on from",
-            remedy="Export its run again with this version, or name its checkpoint.",
-        )
+        raise without_weights(bundle)
     try:
         with np.load(bundle.weights_path, allow_pickle=False) as stored:
             settings = json.loads(str(stored[_SETTINGS]))

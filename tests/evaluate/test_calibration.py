@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 from nii import formats, taxonomy
-from nii.bundle import CARD_KEY, Bundle, Card, DecodeSpec, Thresholds, read_bundle, write_bundle
+from nii.bundle import (
+    CARD_KEY,
+    Beside,
+    Bundle,
+    Card,
+    DecodeSpec,
+    Thresholds,
+    read_bundle,
+    write_bundle,
+)
 from nii.detections import Detections
 from nii.errors import ConfigError
 from nii.evaluate.calibration import (
@@ -20,6 +29,7 @@ from nii.evaluate.calibration import (
     ask_site,
     calibrate_bundle,
     calibrated,
+    forecast,
     page,
 )
 from nii.evaluate.guarantee import GuaranteeConfig
@@ -153,6 +163,20 @@ def test_too_few_scans_promise_little_and_say_how_many_are_needed(
     assert any("scans or more are needed for 90 %" in note for note in made.notes)
 
 
+def test_a_forecast_tries_one_scan_and_writes_nothing(
+    site: tuple[tuple[Path, ...], ...],
+) -> None:
+    """It tells how long all take and how many are needed; ten scans cannot prove 90 %."""
+    eye, ticks = Eye(), iter((0.0, 6.0))
+    before = sorted(site[0][0].parent.iterdir())
+    wanted = GuaranteeConfig(miss=0.1)
+    lines = forecast(site[:10], eye, ProjectionConfig(), wanted, lambda: next(ticks))
+    assert eye.asked == 2
+    assert any("About 1.0 minutes for all 10 scans" in line for line in lines)
+    assert lines[-1] == "10 scans cannot prove 90 %."
+    assert sorted(site[0][0].parent.iterdir()) == before
+
+
 def test_the_bundle_keeps_its_network_and_carries_the_card_twice(
     seen: tuple[Answers, Path, Eye], tmp_path: Path
 ) -> None:
@@ -164,7 +188,9 @@ def test_the_bundle_keeps_its_network_and_carries_the_card_twice(
     ]
     graph = onnx.helper.make_graph([node], "g", values[:1], values[1:])
     model = onnx.helper.make_model(graph).SerializeToString()
-    source: Bundle = write_bundle(tmp_path / "eye", _card(), model, {}, b"test", b"weights")
+    source: Bundle = write_bundle(
+        tmp_path / "eye", _card(), model, {}, b"test", Beside({}, b"weights")
+    )
     out = tmp_path / "here"
     written, done = calibrate_bundle(
         source.folder, seen[0], out, GuaranteeConfig(miss=0.3), report=tmp_path / "report"

@@ -40,7 +40,7 @@ def kinds(*paths: Path) -> set[str]:
 def test_a_sound_set_has_no_findings_and_damaged_boxes_are_found(tmp_path: Path) -> None:
     """Outside, without area and tiny are three different things."""
     assert kinds(made(tmp_path / "good", 1, [10, 10, 20, 20])) == set()
-    assert kinds(made(tmp_path / "out", 1, [290, 10, 20, 20])) == {"box outside"}
+    assert kinds(made(tmp_path / "out", 1, [285, 10, 20, 20])) == {"box outside"}
     assert kinds(made(tmp_path / "none", 1, [10, 10, 0, 20])) == {"empty box"}
     assert kinds(made(tmp_path / "tiny", 1, [10, 10, 2, 20])) == {"tiny box"}
 

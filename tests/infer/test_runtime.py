@@ -53,10 +53,15 @@ class Liar:
         kept = [name for name in wished if name not in self.drops] or [CPU]
         return SimpleNamespace(
             get_providers=lambda: kept,
-            get_inputs=lambda: [SimpleNamespace(name=name) for name in runtime.INPUTS],
-            get_outputs=lambda: [SimpleNamespace(name=name) for name in runtime.OUTPUTS],
+            get_inputs=lambda: [_tensor(name) for name in runtime.INPUTS],
+            get_outputs=lambda: [_tensor(name) for name in runtime.OUTPUTS],
             get_modelmeta=lambda: SimpleNamespace(custom_metadata_map={}),
         )
+
+
+def _tensor(name: str) -> SimpleNamespace:
+    """Return a tensor as a session describes it."""
+    return SimpleNamespace(name=name, type="tensor(float)", shape=["batch", 4, None, None])
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,26 @@ import pytest
 pytest.importorskip("torch", reason="training needs torch, which is not installed")
 
 from nii.annotations.coco import read_coco
-from nii.bundle import Bundle
-from nii.errors import ConfigError
+from nii.bundle import Bundle, read_bundle
+from nii.errors import BundleError, ConfigError
 from nii.evaluate.compare import Difference
 from nii.evaluate.intervals import Interval
 from nii.formats import write
+from nii.infer.detect import Detector
+from nii.provenance import Provenance
 from nii.scan import Scan
-from nii.train.adapt import AdaptConfig, Sorted, adapt, run_of, sort_out, verdict_of
+from nii.train import checkpoint, weights
+from nii.train.adapt import (
+    AdaptConfig,
+    Box,
+    Sorted,
+    adapt,
+    require_weights,
+    run_of,
+    sort_out,
+    sorted_in_words,
+    verdict_of,
+)
 
 _BOX = ((30.0, 30.0, 150.0, 80.0),)
 
@@ -77,6 +91,78 @@ def test_too_few_scans_are_refused(bundle: Bundle, tmp_path: Path) -> None:
         adapt(bundle, Sorted((), (), (), ()), tmp_path, AdaptConfig())
 
 
+def _site(folder: Path, count: int) -> tuple[tuple[tuple[Path, ...], tuple[Box, ...]], ...]:
+    """Write benign scans of a container whose threats, projected in, a tiny model may learn."""
+    rows = []
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        signal = np.full((2, 160, 320), 0.95, np.float32)
+        signal[:, 20:150, 20:300] *= 0.6
+        signal *= rng.normal(1, 0.005, signal.shape).astype(np.float32)
+        path = folder / f"{number}.tiff"
+        scan = Scan(
+            np.clip(signal, 1e-3, 1.2), endpoint_mev=(9.0, 6.0), pixel_pitch_mm=(15.0, 15.0)
+        )
+        write(scan, path)
+        rows.append(((path,), ((20.0, 20.0, 300.0, 150.0),)))
+    return tuple(rows)
+
+
+def test_an_adaptation_runs_from_bundle_to_verdict_and_goes_on(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    """Real steps, real export, real comparison; the card tells it, and a second call adds no step.
+
+    Two steps make nothing better: the verdict must be a refusal that says so. What finds containers
+    is not taught, so it is what it was, bit for bit.
+    """
+    rows, told = _site(tmp_path, 5), list[str]()
+    local = Sorted(rows[:2], rows[2:4], ((rows[4][0][0], 0.9),), ())
+    config = AdaptConfig(max_steps=2, replay_scans=2)
+    work = tmp_path / "work"
+    outcome = adapt(bundle, local, work, config, lambda what, *_: told.append(what))
+    assert outcome.refused is not None
+    card = read_bundle(outcome.bundle.folder).card
+    Detector.open(outcome.bundle.folder)  # the card inside is the one beside
+    story = Provenance.from_json(card.provenance).steps
+    assert any("in 2 steps" in step and "1 suspects held back" in step for step in story)
+    assert any("refused" in str(text) for text in card.metrics.values())
+    assert card.weights_sha256 != bundle.card.weights_sha256
+    assert card.version == "1.1"
+    assert card.load == bundle.card.load
+    before, after = (
+        weights.start(one, tmp_path / name)[1]
+        for name, one in (("b", bundle), ("a", outcome.bundle))
+    )
+    old, new = checkpoint.load(before).average, checkpoint.load(after).average
+    same = {name for name, part in old.items() if np.array_equal(part, new[name])}
+    assert {name for name in old if name.startswith("overview")} <= same
+    assert "detail.heat.weight" not in same
+    for part in ("simulating the replay", "training", "comparing here, base"):
+        assert part in told
+    again = adapt(bundle, local, work, config)
+    assert again.bundle.card.weights_sha256 == card.weights_sha256
+
+
+def test_a_bundle_without_weights_is_refused_before_anything_is_done(
+    make_bundle: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    """The message says what is missing and what to do."""
+    with pytest.raises(BundleError, match=r"weights\.npz"):
+        require_weights(make_bundle(tmp_path / "bare"))
+
+
+def test_what_becomes_of_each_scan_is_said() -> None:
+    """Suspects with their score, unusable scans by name, and the counts of all."""
+    one = ((Path("a"),), _BOX)
+    text = "\n".join(
+        sorted_in_words(Sorted((one, one), (one,), ((Path("s"), 0.91),), (Path("u"),)))
+    )
+    assert "look at it first: s (highest score 0.91)" in text
+    assert "no use: u" in text
+    assert "2 scans teach, 1 measure, 1 are held back, 1 are of no use" in text
+
+
 def test_the_run_starts_from_the_bundle_and_pairs_the_local_scans(
     bundle: Bundle, tmp_path: Path
 ) -> None:
@@ -89,6 +175,7 @@ def test_the_run_starts_from_the_bundle_and_pairs_the_local_scans(
     assert run.initial.is_file()
     assert run.train.pair_share > 0.5
     listed = read_coco(tmp_path / "work" / "annotations.json", tmp_path / "work").images
-    assert {image.path.parent.name for image in listed} == {"teaching", "replay"}
+    assert {image.path.parent.name for image in listed} == {"teaching", "scans"}
+    assert all("replay" in image.path.parts or "teaching" in image.path.parts for image in listed)
     assert all(image.path.is_file() for image in listed)
     assert run.max_minutes == 1

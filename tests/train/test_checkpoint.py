@@ -13,8 +13,27 @@ torch = pytest.importorskip("torch", reason="training needs torch, which is not 
 
 from nii.errors import ConfigError
 from nii.train import checkpoint
-from nii.train.checkpoint import LAST, META_FILE, Checkpoint, Meta, load, require_same, save
+from nii.train.checkpoint import (
+    LAST,
+    META_FILE,
+    Checkpoint,
+    Meta,
+    load,
+    require_same,
+    require_same_data,
+    save,
+)
 from nii.train.config import DataConfig, TrainConfig
+
+
+def test_other_labels_cannot_be_resumed(tmp_path: Path) -> None:
+    """A label file with another digest is named; the same one, or none, passes."""
+    story = {"sources": [{"name": "a.json", "sha256": "1"}]}
+    require_same_data(story, story, tmp_path)
+    require_same_data({}, {}, tmp_path)
+    other = {"sources": [{"name": "a.json", "sha256": "2"}]}
+    with pytest.raises(ConfigError, match=r"a\.json"):
+        require_same_data(story, other, tmp_path)
 
 
 def _checkpoint(config: TrainConfig, step: int = 3) -> Checkpoint:

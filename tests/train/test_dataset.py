@@ -58,6 +58,13 @@ def test_hills_stand_on_the_block_in_every_crop() -> None:
     assert seen > 3
 
 
+def test_crops_of_what_is_benign_lie_in_structures() -> None:
+    """With benign crops alone every middle lies in the container; air round it is not asked for."""
+    narrow = replace(CONFIG, benign_crop_share=1.0, crops_per_scan=40)
+    crops = TrainingSet(OneBlock(), narrow, TASK, seed=1, epoch=0)[0].crops
+    assert all((crop.channels[0] > 0.1).any() for crop in crops)
+
+
 def test_an_item_depends_on_seed_epoch_and_index_alone() -> None:
     """The same item is the same twice, and another in the next epoch."""
     first, again, other = make_set()[1], make_set()[1], make_set(1)[1]

@@ -20,7 +20,7 @@ def test_without_a_gpu_auto_takes_the_cpu_and_says_why(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     compute = choose(replace(config, device="auto"))
     assert compute.device.type == "cpu"
-    assert not compute.bf16
+    assert compute.half is None
     assert "no GPU" in compute.reason
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from nii.train.config import TrainConfig
 from nii.train.device import choose
 from nii.train.feed import after, clear_worker_errors, feed
 from nii.train.run import Run
+from nii.train.together import Group
 
 
 class _Numbers(Dataset[int]):
@@ -46,6 +48,24 @@ def test_skipping_gives_the_rest_of_the_same_order(skip: int) -> None:
     whole = [batch.tolist() for batch in after(_loader(), 0)]
     assert [batch.tolist() for batch in after(_loader(), skip)] == whole[skip:]
     assert sorted(number for batch in whole for number in batch) == list(range(10))
+
+
+def test_processes_share_every_batch() -> None:
+    """Each scan of a batch goes to one process; where there are too few, a share is empty."""
+    whole = [batch.tolist() for batch in after(_loader(), 0)]
+    shares = [
+        [batch.tolist() for batch in after(_listing(), 0, Group(rank, 4))] for rank in range(4)
+    ]
+    for row, batch in enumerate(whole):
+        assert sorted(n for share in shares for n in share[row]) == sorted(batch)
+    assert all(not batch for batch in shares[3])
+
+
+def _listing() -> DataLoader[Any]:
+    """Return the loader whose batches are lists, also empty ones."""
+    made: DataLoader[Any] = _loader()
+    made.collate_fn = torch.tensor
+    return made
 
 
 def test_a_dead_worker_is_a_clear_error() -> None:

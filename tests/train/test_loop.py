@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +48,70 @@ def test_a_finished_run_leaves_checkpoints_and_a_record(finished_run: Path) -> N
     assert [line["event"] for line in lines] == ["start", *["step"] * 4, "validation", "finished"]
     assert lines[0]["compute"]
     assert {"total", "threat_heat"} <= lines[1]["loss"].keys()
+
+
+_KILLED = """
+import importlib.util, os, signal, sys
+from pathlib import Path
+
+spec = importlib.util.spec_from_file_location("tiny", sys.argv[1])
+tiny = sys.modules["tiny"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tiny)
+
+from nii.train.config import ModelConfig
+from nii.train.loop import train
+
+
+def kill(progress):
+    if progress.step == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+with tiny.tiny_scans():
+    model = ModelConfig(sys.argv[3], width=4, depth=1, overview_width=4, anomaly=True)
+    config = tiny.tiny_config(Path(sys.argv[2]), model=model, checkpoint_every_minutes=1e-9)
+    train(config, on_progress=kill)
+"""
+
+
+def test_a_killed_run_goes_on_to_the_same_end(
+    config: TrainConfig, finished_run: Path, kind: str
+) -> None:
+    """After kill −9 in the third step, metrics and weights are those of a run never disturbed."""
+    conftest = Path(__file__).with_name("conftest.py")
+    command = [sys.executable, "-c", _KILLED, str(conftest), str(config.folder), kind]
+    root = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - our own program
+    assert done.returncode == -signal.SIGKILL
+    assert load(config.folder).meta.step == 2
+    config = replace(config, model=load(finished_run).meta.config.model)
+    result = train(config, resume=True)
+    before, after = load(finished_run), load(config.folder)
+    assert result.step == 4
+    assert after.meta.metrics == before.meta.metrics
+    for name, part in before.average.items():
+        assert torch.equal(part, after.average[name]), name
+
+
+def test_validations_that_bring_nothing_end_a_run(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a patience of two, the third validation without a better one never comes."""
+    asked: list[int] = []
+    real = loop.validate
+
+    def same(*given: Any) -> Any:  # noqa: ANN401
+        asked.append(1)
+        return replace(real(*given), selection=0.5)
+
+    monkeypatch.setattr(loop, "validate", same)
+    config = replace(config, epochs=50, validate_every=1, patience=2, validation_scans=1)
+    result = train(config)
+    assert result.status == "finished"
+    assert len(asked) == 3  # the best one, and two that were no better
+    assert load(config.folder).meta.stale == 2
+    assert train(config, resume=True).step == result.step
 
 
 @pytest.mark.parametrize("stop_at", [2, 3])

@@ -55,6 +55,42 @@ def test_a_step_without_a_finite_loss_changes_nothing(run: Run, batch: Batch) ->
     assert run.step == 1
 
 
+def test_a_frozen_branch_stays_as_it_is(config: TrainConfig, batch: Batch) -> None:
+    """Neither weights nor running means of the overview move; those of the detail do."""
+    run = Run(replace(config, frozen=("overview",)), choose(config))
+    before = {name: part.clone() for name, part in run.network.state_dict().items()}
+    run.learn(batch, 1e-2)
+    after = run.network.state_dict()
+    moved = {name for name, part in before.items() if not torch.equal(part, after[name])}
+    assert moved
+    assert all(name.startswith("detail.") for name in moved)
+
+
+def test_a_branch_that_there_is_not_cannot_be_frozen(config: TrainConfig) -> None:
+    """The message names the branches that there are."""
+    with pytest.raises(ConfigError, match="detail, overview"):
+        Run(replace(config, frozen=("neck",)), choose(config))
+
+
+def test_sixteen_bit_floats_learn_with_a_scaled_loss(
+    config: TrainConfig, batch: Batch, tmp_path: Path
+) -> None:
+    """The loss falls; a step without a finite gradient halves the scale, which a resume keeps."""
+    config = replace(config, amp="fp16")
+    run = Run(config, choose(config))
+    losses = [run.learn(batch, 1e-2) for _ in range(10)]
+    numbers = [loss["total"] for loss in losses if loss is not None]
+    assert len(numbers) > 5
+    assert numbers[-1] < numbers[0]
+    scale = run._scaler.get_scale()
+    assert run.learn(replace(batch, detail=batch.detail * torch.nan), 1e-2) is None
+    assert run._scaler.get_scale() == scale / 2
+    path = run.save(tmp_path, "last.pt")
+    again = Run(config, choose(config))
+    again.restore(path)
+    assert again._scaler.get_scale() == scale / 2
+
+
 def test_a_batch_without_any_box_is_learnt_from(run: Run, batch: Batch) -> None:
     """Empty scans give a finite loss and a step."""
     empty = {name: torch.zeros_like(getattr(batch, name)) for name in _TARGETS}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,6 +22,7 @@ from nii.train.config import DataConfig, TrainConfig
 from nii.train.device import choose
 from nii.train.run import Run
 from nii.train.validate import (
+    FIELD,
     LOOK_SHARE,
     SEARCH_SHARE,
     _limits,
@@ -120,3 +123,12 @@ def test_a_map_that_is_the_truth_ranks_every_threat_cell_first(config: TrainConf
     calm = PixelTally()
     calm.add(np.zeros((25, 40), np.float32), [])
     assert pixel_auroc(calm) is None
+
+
+def test_the_field_figure_chooses_where_it_is_asked_for(config: TrainConfig) -> None:
+    """P_d in containers is among the metrics and is what the best checkpoint is chosen by."""
+    config = replace(config, select_by="field", validation_scans=4)
+    run = Run(config, choose(config))
+    found = validate(run.average, config)
+    assert found.metrics[FIELD] == found.selection
+    assert FIELD not in validate(run.average, replace(config, select_by="ap50")).metrics

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch, which is not installed")
 
-from nii.bundle import WEIGHTS_FILE, Bundle, read_bundle, write_bundle
+from nii.bundle import WEIGHTS_FILE, Beside, Bundle, read_bundle, write_bundle
 from nii.errors import BundleError
 from nii.train import checkpoint, weights
 from nii.train.checkpoint import LAST
@@ -30,7 +30,7 @@ def test_training_goes_on_from_what_was_exported(
     for name, part in before.average.items():
         assert np.array_equal(part.numpy(), after.average[name].numpy())
     network = build(settings.model, len(settings.threats), len(settings.structures))
-    assert begin(network, path)
+    assert begin(network, path) == ""  # nothing had to be drawn afresh
 
 
 def test_altered_weights_are_noticed(bundle: Bundle, tmp_path: Path) -> None:
@@ -41,7 +41,9 @@ def test_altered_weights_are_noticed(bundle: Bundle, tmp_path: Path) -> None:
     bare = write_bundle(tmp_path / "bare", bundle.card, model, {})
     with pytest.raises(BundleError, match=r"no weights\.npz"):
         weights.start(bare, tmp_path)
-    kept = write_bundle(tmp_path / "kept", bundle.card, model, {}, None, whole.read_bytes())
+    kept = write_bundle(
+        tmp_path / "kept", bundle.card, model, {}, None, Beside({}, whole.read_bytes())
+    )
     (kept.folder / WEIGHTS_FILE).write_bytes(whole.read_bytes()[:-1])
     with pytest.raises(BundleError, match="altered"):
         read_bundle(kept.folder)

@@ -118,7 +118,7 @@ class OverviewBranch(nn.Module):
         for side, merge in zip(reversed(self.sides), reversed(self.merges), strict=True):
             merged = merge(levels.pop() + _double(side(merged)))
         centre, inside, distances = (
-            functional.pixel_shuffle(head(merged), 2)
+            _laid_out(head(merged))
             for head in (self.centre, self.inside, self.distances)
         )
         return centre, inside, _distance(distances, _STRUCTURE_UNIT_PX)
@@ -179,6 +179,14 @@ def _head(width: int, outputs: int, bias: float) -> nn.Conv2d:
 
 def _double(features: Tensor) -> Tensor:
     return functional.interpolate(features, scale_factor=2.0, mode="nearest")
+
+
+def _laid_out(cells: Tensor) -> Tensor:
+    """Return four values a cell as 2 x 2 cells; PyTorch cannot walk back through it for none."""
+    if torch.compiler.is_exporting() or len(cells):
+        return functional.pixel_shuffle(cells, 2)
+    _, values, rows, columns = cells.shape
+    return cells.reshape(0, values // 4, 2 * rows, 2 * columns)
 
 
 def _distance(raw: Tensor, unit_px: float) -> Tensor:
