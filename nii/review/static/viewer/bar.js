@@ -58,12 +58,12 @@ export class Bar {
     const v = this.viewer, t = (key) => v.text(key), facts = v.facts;
     this.depth = Math.log(facts.white);
     const choice = (name, values, run) => {
-      const select = element("select", { "aria-label": t(name), onchange: () => { run(select.value); v.stage.focus(); } },
+      const select = element("select", { "aria-label": t(name), onchange: () => { this[`${name}_shown`] = null; run(select.value); v.stage.focus(); } },
         ...values.map((value) => element("option", { value }, t(`${name}.${value}`))));
       return (this[name] = select);
     };
     const slider = (name, min, max, step, set) => {
-      const input = element("input", { type: "range", min, max, step, "aria-label": t(name), oninput: () => { v.moving(); set(Number(input.value)); },
+      const input = element("input", { type: "range", min, max, step, "aria-label": t(name), oninput: () => { this[`${name}_shown`] = null; v.moving(); set(Number(input.value)); },
         onchange: () => { v.rested(name); v.rest(); }, ondblclick: () => v.resetOne(name) });
       return (this[name] = input);
     };
@@ -94,13 +94,9 @@ export class Bar {
     const { look } = this.viewer;
     for (const { made, command } of this.buttons.values())
       if (command.on) changed(made.ariaPressed, String(Boolean(command.on(this.viewer))), (on) => (made.ariaPressed = on));
-    this.curve.value = look.curve;
-    this.preset.value = this.viewer.presetName();
-    this.low.value = this.stepOf(look.low);
-    this.high.value = this.stepOf(look.high);
-    this.gamma.value = Math.log10(look.gamma);
-    this.mark_low.value = this.stepOf(look.markLow);
-    this.mark_high.value = this.stepOf(look.markHigh);
+    const { curve, low, high, gamma, markLow, markHigh } = look, preset = this.viewer.presetName();
+    const values = { curve, preset, low: this.stepOf(low), high: this.stepOf(high), gamma: Math.log10(gamma), mark_low: this.stepOf(markLow), mark_high: this.stepOf(markHigh) };
+    for (const [name, value] of Object.entries(values)) changed(this[`${name}_shown`], value, () => (this[name].value = this[`${name}_shown`] = value));
     this.marks.hidden = !look.mark;
     if (![...this.root.querySelectorAll("button")].some((b) => b.tabIndex === 0)) this.stop(0);
   }

@@ -229,8 +229,9 @@ export class Viewer {
 
   /** Draw again with other settings: pass 2 alone, and what lies over the picture if that changed. */
   redraw(marked = true) {
-    this.updateBar = true;
     this.marked ||= marked;
+    if (this.busy) this.updateBar = true; // painted again less often than the picture
+    else this.bar.update(); // at once: a slider must not be moved from where it no longer is
     if (this.asked === undefined && !this.closed) this.asked = requestAnimationFrame(() => this.paint());
   }
 

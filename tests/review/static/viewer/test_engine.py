@@ -31,7 +31,7 @@ def toned(levels: np.ndarray, low: int, high: int, curve: str) -> np.ndarray:
     """Return the fraction of white that a logarithmic or balanced window gives."""
     depth = np.log(high / max(low, 0.5))
     share = np.clip(np.log(high / np.maximum(levels.astype(float), 0.5)) / depth, 0, 1)
-    return 1 - share if curve == "log" else 1 - 0.5 * (share + np.sqrt(share))
+    return np.asarray(1 - share if curve == "log" else 1 - 0.5 * (share + np.sqrt(share)))
 
 
 def rounded(tone: np.ndarray) -> np.ndarray:
