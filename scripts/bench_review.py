@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import random
 import re
 import socket
@@ -149,9 +150,10 @@ async def decide(client: httpx.AsyncClient, times: Times, rng: random.Random, pa
 
 async def listen(client: httpx.AsyncClient) -> None:
     """Keep the live update open, as a page does."""
-    async with client.stream("GET", "/events", timeout=None) as stream:
-        async for _ in stream.aiter_lines():
-            pass
+    with contextlib.suppress(httpx.TransportError):  # the server ends it when it stops
+        async with client.stream("GET", "/events", timeout=None) as stream:
+            async for _ in stream.aiter_lines():
+                pass
 
 
 async def ask(

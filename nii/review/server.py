@@ -15,6 +15,8 @@ from nii.review.desk import ReviewSettings
 from nii.review.guard import LOOPBACK_HOSTS
 from nii.store.database import Store, open_folder
 
+_KEEP_S = 75
+"""How long an idle connection is kept: longer than an officer looks at a scan."""
 _GOODBYE_S = 3
 """How long open connections are waited for when the server stops: live updates never end."""
 
@@ -134,6 +136,7 @@ def run(store: Store, settings: ServerSettings, review: ReviewSettings) -> None:
         ssl_certfile=settings.certificate,
         ssl_keyfile=settings.key,
         timeout_graceful_shutdown=_GOODBYE_S,
+        timeout_keep_alive=_KEEP_S,
     )
 
 
