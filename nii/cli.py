@@ -20,13 +20,16 @@ from cyclopts.validators import Number
 import nii
 from nii.cli_calibrate import adapt, calibrate, guarantee
 from nii.cli_data import data
+from nii.cli_desk import evidence, feedback
 from nii.cli_export import export
+from nii.cli_review import review
 from nii.cli_score import score
 from nii.cli_serve import serve
 from nii.cli_site import site as site_commands
 from nii.cli_station import bundle, doctor, verify, watch
 from nii.cli_station import bundle_of as _bundle
 from nii.cli_station import rules_of as _rules
+from nii.cli_store import audit, ingest
 from nii.errors import ConfigError, MissingExtraError, NiiError, ScanFormatError
 from nii.terminal import complain as _complain
 from nii.terminal import progress as _progress
@@ -375,30 +378,15 @@ def worker(  # noqa: PLR0913 - each is a flag
     return int(bool(summary.quarantined))
 
 
-def review(store: Path, *, host: str = "127.0.0.1", port: int = 8000) -> int:
-    """Show the store to officers, in a web app on this machine.
-
-    Example: nii review /srv/nii
-
-    Args:
-        store: folder of the store.
-        host: address to listen on.
-        port: port to listen on.
-    """
-    from nii.review.app import serve
-
-    _say(f"open http://{host}:{port}/")
-    serve(store, host, port)
-    return 0
-
-
 COMMANDS = (
     inspect,
     score,
     serve,
     watch,
     worker,
+    ingest,
     review,
+    audit,
     simulate,
     quality,
     train,
@@ -412,6 +400,8 @@ COMMANDS = (
     doctor,
     data,
     site_commands,
+    evidence,
+    feedback,
 )
 
 

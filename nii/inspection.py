@@ -81,6 +81,7 @@ class Problem(StrEnum):
     LINES = "lines"
     CUT = "cut"
     BLANK = "blank"
+    UPSIDE_DOWN = "upside down"
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,7 +244,9 @@ def _require(fits: object, message: str) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         small = not path.is_symlink() and path.stat().st_size <= _LARGEST_SIGNATURE_BYTES
-        data: Any = json.loads(path.read_bytes()) if small else None
+        content = path.read_bytes() if small else b""
+        # Nothing before or after it either, not even a line feed.
+        data: Any = json.loads(content) if content.strip() == content else None
     except (OSError, RecursionError, ValueError) as error:
         msg = f"no readable {path.name} ({error})"
         raise ValueError(msg) from error

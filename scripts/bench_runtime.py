@@ -2,14 +2,16 @@
 
 Both are timed in turns in one process, by the clock on the wall and by the processor; the ratio of
 two times that were taken side by side means something on a shared machine, the times alone do not.
-Also measured: the same with one thread, a cold start of the command, and on request the peak memory
-of a train of 2 x 3,000 x 40,000 pixels in a process of its own. Usage:
+Also measured: the same model behind Pillow, as a script or anomalib would read and write (where
+Pillow is installed), the same with one thread, a cold start of the command, and on request the peak
+memory of a train of 2 x 3,000 x 40,000 pixels in a process of its own. Usage:
 
     python scripts/bench_runtime.py BUNDLE [REPETITIONS] [THREADS] [train]
 """
 
 from __future__ import annotations
 
+import importlib.util
 import resource
 import statistics
 import subprocess
@@ -31,6 +33,7 @@ from nii.infer.batch import Inspected, inspect_files
 from nii.infer.detect import Detector
 from nii.infer.runtime import ProviderSettings, open_session
 from nii.preprocess import preprocess
+from nii.scan import Scan
 from nii.simulate.scene import SceneConfig
 from nii.simulate.source import SimulateConfig, simulate
 
@@ -120,6 +123,8 @@ def measure(
         "one": lambda: inspect(files[:1]),
         "batch": lambda: inspect(files),
     }
+    if importlib.util.find_spec("PIL"):
+        calls["Pillow"] = lambda: by_pillow(files[0][0], detector, out / "pillow.png")
     for call in calls.values():
         call()
     stages.clear()
@@ -133,12 +138,27 @@ def measure(
     report(times)
 
 
+def by_pillow(path: Path, detector: Detector, out: Path) -> None:
+    """Do the same as a script does: read and write with Pillow, and compute on whole planes."""
+    from PIL import Image  # noqa: PLC0415 - no dependency of nii
+
+    with Image.open(path) as image:
+        pages = []
+        for page in range(image.n_frames):
+            image.seek(page)
+            pages.append(np.asarray(image, np.float32) / np.float32(65535))
+    detector.detect(Scan(np.stack(pages)))
+    grey = (255 * np.clip(pages[0], 0, 1)).astype(np.uint8)
+    Image.fromarray(grey).convert("RGB").save(out)
+
+
 def report(times: dict[str, list[Timed]]) -> None:
     """Print medians, and the median of the ratios of neighbours."""
-    for label, scans in (("run", 1), ("one", 1), ("batch", BATCH)):
-        wall = statistics.median(t.wall for t in times[label]) / scans
-        used = statistics.median(t.processor for t in times[label]) / scans
-        pairs = list(zip(times[label], times["run"], strict=True))
+    for label, spent in times.items():
+        scans = BATCH if label == "batch" else 1
+        wall = statistics.median(t.wall for t in spent) / scans
+        used = statistics.median(t.processor for t in spent) / scans
+        pairs = list(zip(spent, times["run"], strict=True))
         ratio = statistics.median(a.wall / scans / b.wall for a, b in pairs)
         work = statistics.median(a.processor / scans / b.processor for a, b in pairs)
         print(

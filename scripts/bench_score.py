@@ -176,30 +176,39 @@ def kill_often(place: Path, starter: Starter, plan: Plan) -> Verdict:
     rng = random.Random(plan.seed)  # noqa: S311 - moments, not secrets
     archive, out = place / "archive", place / "out"
     archive.mkdir(parents=True)
-    moments = sorted(rng.randrange(plan.kills + 1) for _ in range(plan.files))
     begun = time.monotonic()
-    in_hand = killed = 0
-    for kill in range(plan.kills + 1):
-        for n in (n for n, moment in enumerate(moments) if moment == kill):
-            make_scan(archive / f"scan {n:04}{('.png', '.tiff')[n % 2]}", n)
+    reach, made, runs, killed, in_hand = plan.longest_s, 0, 0, 0, 0
+    while killed < plan.kills:
+        fair = (plan.files - made) / (plan.kills - killed)
+        made = _arrive(archive, made, min(plan.files, made + round(rng.uniform(0, 2 * fair))))
         process = starter.start(archive, out)
-        if kill < plan.kills:
-            time.sleep(rng.uniform(0, plan.longest_s))
-            alive = is_alive(process)
-            killed += alive
-            if alive:
-                os.kill(process, signal.SIGKILL)
-            wait_for_end(process)
-            in_hand += alive and _has_work(out)
+        runs += 1
+        time.sleep(rng.uniform(0, reach))
+        alive = is_alive(process)
+        if alive:
+            os.kill(process, signal.SIGKILL)
+        wait_for_end(process)
+        killed += alive
+        in_hand += alive and _has_work(out)
+        reach = min(plan.longest_s, reach * (1.2 if alive else 0.7))  # a run may be done sooner
+    _arrive(archive, made, plan.files)
     by_then = len(list((out / "done").glob("shard-*.json")))
-    wait_for_end(process)
+    wait_for_end(starter.start(archive, out))
     numbers = {
         "seconds": round(time.monotonic() - begun, 1),
+        "runs": runs,
         "shards done between kills": by_then,
         "kills that struck a run": killed,
         "kills with scans still to do": in_hand,
     }
     return check(archive, out, numbers)
+
+
+def _arrive(archive: Path, first: int, stop: int) -> int:
+    """Write scans into the archive; return how many there are then."""
+    for n in range(first, stop):
+        make_scan(archive / f"scan {n:04}{('.png', '.tiff')[n % 2]}", n)
+    return stop
 
 
 def _has_work(out: Path) -> bool:

@@ -1,10 +1,15 @@
 """Make the shipped model: simulate → train → calibrate → export → evaluate → record.
 
-    python scripts/release_models.py --scans 2000 --minutes 300
+    python scripts/release_models.py --minutes 60 --harden-minutes 25 --begin models/compact
 
 What is not given is as ``configs/compact_simulated.toml`` says. Every part goes on where an earlier
 call stopped: scans that are there are kept, training resumes from its last checkpoint. With
 ``--call-minutes`` a call ends in time, and the next one goes on.
+
+With ``--begin`` training goes on from the weights of a bundle instead of drawing them afresh, and
+its overview branch, which finds containers, is refreshed in a part of its own and else stays as it
+is, so that the time belongs to the threats. Before the last part the network looks at its training
+scans, and the places where it was mistaken are then shown more often.
 """
 
 from __future__ import annotations
@@ -14,21 +19,26 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from nii.annotations.coco import read_coco
-from nii.bundle import LoadSpec
+from nii.bundle import LoadSpec, read_bundle
 from nii.evaluate.report import evaluate
 from nii.simulate.dataset import DatasetConfig, write_dataset
+from nii.train import weights
 from nii.train.checkpoint import LAST
 from nii.train.config import DataConfig, TrainConfig, read_config
+from nii.train.dataset import Task, training_loader
 from nii.train.export import export, trained
 from nii.train.load import balanced_accuracy, fit_load, load_samples
 from nii.train.loop import Progress, train
+from nii.train.mining import mine
+from nii.train.unfold import begin_from
 from nii.train.validate import validate
 
 CONFIG = Path("configs/compact_simulated.toml")
@@ -39,6 +49,10 @@ TEST_SEED_STEP = 1
 SECONDS_BETWEEN_LINES = 20
 LOAD_SCANS = 400
 """Scans that teach or judge the load state; more change nothing."""
+MINED_SCANS = 110
+"""Training scans whose false alarms are shown again."""
+UNFOLD_BATCHES = 12
+"""Batches on which the batch norms of a bundle without weights.npz are measured."""
 
 
 def main(arguments: list[str]) -> int:
@@ -53,8 +67,7 @@ def main(arguments: list[str]) -> int:
         validation=replace(
             config.validation, count=options.validation_scans or config.validation.count
         ),
-        max_minutes=options.minutes or config.max_minutes,
-        out=options.folder / "run",
+        workers=config.workers if options.loaders is None else options.loaders,
     )
     test = replace(config.validation, seed=config.validation.seed + TEST_SEED_STEP)
     pooled = replace(
@@ -64,21 +77,18 @@ def main(arguments: list[str]) -> int:
     )
     pool(test, options.folder / "test", options.workers)
 
-    if not taught(pooled, options.call_minutes):
-        print("not finished: call again to go on")
-        return 3
+    for part in parts(pooled, options):
+        print("part", part.folder)
+        if not taught(part, options.call_minutes):
+            print("not finished: call again to go on")
+            return 3
 
-    pooled = refinement(pooled, options.refine_minutes)
-    if not taught(pooled, options.call_minutes):
-        print("not finished: call again to go on")
-        return 3
-
-    network, _ = trained(pooled.folder)
-    checked = validate(network, replace(pooled, validation_scans=pooled.validation.count))
+    network, _ = trained(part.folder)
+    checked = validate(network, replace(part, validation_scans=part.validation.count))
     print("thresholds from", checked.thresholds.basis)
-    checked = replace(checked, load=learn_load(pooled))
+    checked = replace(checked, load=learn_load(part))
     bundle = export(
-        pooled.folder,
+        part.folder,
         options.bundle,
         name=options.bundle.name,
         version=options.version,
@@ -93,20 +103,89 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def refinement(config: TrainConfig, minutes: float) -> TrainConfig:
-    """Return the settings of the second part: fewer crops, an overview of every scan.
+def parts(config: TrainConfig, options: argparse.Namespace) -> Iterator[TrainConfig]:
+    """Yield the settings of each part of the training; a part is yielded once the one before ran.
 
-    In the first part threats need the time, and a fifth of the overviews is enough to begin with.
+    Part ``overview``, only after ``--begin``: containers alone. Part ``run``: threats, with the
+    containers where weights are drawn afresh. Part ``hardened``: many crops where
+    the network was mistaken, at a lower rate.
     """
-    slower = replace(config.optimiser, learning_rate=config.optimiser.learning_rate / 2)
+    folder: Path = options.folder
+    frozen: tuple[str, ...] = ()
+    first = begun(config, options)
+    if first is not None and options.refine_minutes > 0:
+        yield refreshed(config, first, options)
+    if first is not None:
+        refined = folder / "overview" / LAST
+        first, frozen = refined if refined.is_file() else first, ("overview",)
+    share = config.train.overview_share if first is None else 0.0
+    detail = replace(
+        config,
+        train=replace(config.train, overview_share=share),
+        initial=first,
+        frozen=frozen,
+        max_minutes=options.minutes or config.max_minutes,
+        out=folder / "run",
+    )
+    yield detail
+    if options.harden_minutes > 0:
+        yield hardened(detail, mined(detail, folder / "hard.json"), options.harden_minutes)
+
+
+def begun(config: TrainConfig, options: argparse.Namespace) -> Path | None:
+    """Return the checkpoint that training begins from; None where weights are drawn."""
+    if options.begin is None:
+        return None
+    folder: Path = options.folder / "begin"
+    bundle = read_bundle(options.begin)
+    for name in ("base.pt", "unfolded.pt"):
+        if (folder / name).is_file():
+            return folder / name
+    if bundle.weights_path is not None:
+        return weights.start(bundle, folder)[1]
+    task = Task(config.threats, config.structures, config.preprocess)
+    data = replace(config.train, overview_share=1.0)
+    loader = training_loader(data, task, batch_scans=8, workers=0, seed=0, epoch=0)
+    views = ((batch.detail, batch.overview) for batch in islice(loader, UNFOLD_BATCHES))
+    return begin_from(bundle, config, views, folder)
+
+
+def refreshed(config: TrainConfig, first: Path, options: argparse.Namespace) -> TrainConfig:
+    """Return the settings of the part that teaches containers alone, from overviews."""
     return replace(
         config,
+        train=replace(config.train, detail=False, overview_share=1.0, overview_variants=6),
+        initial=first,
+        frozen=("detail",),
+        batch_scans=4,
+        ema_decay=0.98,
+        optimiser=replace(config.optimiser, learning_rate=1e-3),
+        schedule=replace(config.schedule, warmup_steps=10, final_share=0.02),
+        max_minutes=options.refine_minutes,
+        out=options.folder / "overview",
+    )
+
+
+def mined(config: TrainConfig, path: Path) -> Path:
+    """Let the network of a part look at its training scans, unless it has; return the places."""
+    if not path.is_file():
+        network, _ = trained(config.folder)
+        count = mine(network, config, path, MINED_SCANS, counter("mining"))
+        print(f"{count} places where the network was mistaken")
+    return path
+
+
+def hardened(config: TrainConfig, places: Path, minutes: float) -> TrainConfig:
+    """Return the settings of the last part: hard places and a lower rate."""
+    return replace(
+        config,
+        train=replace(config.train, benign_crop_share=0.4, hard_places=places, hard_share=0.7),
         initial=config.folder / LAST,
-        train=replace(config.train, crops_per_scan=1, overview_share=1.0),
-        batch_scans=8,
-        optimiser=slower,
+        optimiser=replace(config.optimiser, learning_rate=config.optimiser.learning_rate / 2.5),
+        schedule=replace(config.schedule, warmup_steps=20, final_share=0.01),
         max_minutes=minutes,
-        out=config.folder.with_name("refined"),
+        ema_decay=0.99,
+        out=config.folder.with_name("hardened"),
     )
 
 
@@ -169,10 +248,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--scans", type=int, help="scans to learn from; as configured")
     parser.add_argument("--validation-scans", type=int, help="and as many test scans")
+    parser.add_argument("--begin", type=Path, help="bundle whose weights training goes on from")
     parser.add_argument("--minutes", type=float, help="training, all calls together")
-    parser.add_argument("--refine-minutes", type=float, default=15.0, help="second part; 15")
+    parser.add_argument("--harden-minutes", type=float, default=25.0, help="last part; 25")
+    parser.add_argument("--refine-minutes", type=float, default=15.0, help="containers; 15")
     parser.add_argument("--call-minutes", type=float, help="training in this call")
     parser.add_argument("--workers", type=int, default=2, help="processes that simulate")
+    parser.add_argument("--loaders", type=int, help="processes that prepare crops; as configured")
     parser.add_argument("--folder", type=Path, default=Path("runs/release"), help="scans and run")
     parser.add_argument("--bundle", type=Path, default=Path("models/compact"), help="what is made")
     parser.add_argument("--version", help="of the model; that of nii and the step by default")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import getpass
 import os
-from collections.abc import Callable
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 
 from nii.bundle import Bundle, Card, DecodeSpec, Thresholds, write_bundle
@@ -91,3 +99,204 @@ def cuda() -> str:
     if not torch.cuda.is_available():
         pytest.skip("torch finds no CUDA device")
     return "cuda"
+
+
+_SHAPE = """
+SELECT (SELECT version_num FROM alembic_version),
+       (SELECT count(*) FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+         WHERE relnamespace = current_schema()::regnamespace),
+       (SELECT string_agg(tgenabled::text, '' ORDER BY tgenabled)
+          FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+         WHERE relnamespace = current_schema()::regnamespace)
+"""
+"""What tells whether a test has changed tables or triggers."""
+_EMPTY = """
+SET LOCAL lock_timeout = '2s';
+SET LOCAL session_replication_role = replica;
+DO $$ DECLARE item record; BEGIN
+  FOR item IN SELECT relname, relkind FROM pg_class
+    WHERE relnamespace = current_schema()::regnamespace AND relname <> 'alembic_version'
+  LOOP
+    IF item.relkind = 'r' THEN EXECUTE format('DELETE FROM %I', item.relname); END IF;
+    IF item.relkind = 'S' THEN EXECUTE format('ALTER SEQUENCE %I RESTART', item.relname); END IF;
+  END LOOP;
+END $$;
+"""
+"""Empties all tables past their triggers, and counts from 1 again."""
+
+
+class PostgresServer:
+    """A PostgreSQL of the tests' own: in a temporary folder, reached by a socket in it.
+
+    It never flushes to the disk, for nobody pulls the plug on a test; all else is as usual.
+    """
+
+    def __init__(self, programs: Path) -> None:
+        """Make a new cluster and start the server."""
+        self.programs = programs
+        self.folder = Path(tempfile.mkdtemp(prefix="nii-postgres-"))
+        self.user = "postgres" if os.geteuid() == 0 else getpass.getuser()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.spare: list[str] = []
+        self.shape = ""
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            shutil.chown(self.folder, self.user, self.user)
+        self.folder.chmod(0o755)
+        place = f"--pgdata={self.folder / 'data'}"
+        self._call("initdb", place, "--auth=trust", "--username=owner", "--encoding=UTF8", "-N")
+        self.start()
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.folder),
+            "fsync": "off",
+            "full_page_writes": "off",
+            "shared_buffers": "32MB",
+            "timezone": "UTC",
+        }
+        settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+        # The server does not outlive tests that are killed.
+        last = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
+        command = [
+            *self._as_user(),
+            *last,
+            str(self.programs / "postgres"),
+            "-D",
+            str(self.folder / "data"),
+        ]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603
+                [*command, *settings], stdout=log, stderr=log, cwd=self.folder
+            )
+        engine = sa.create_engine(self.url())
+        for _ in range(600):
+            try:
+                engine.connect().close()
+            except sa.exc.DBAPIError:
+                assert self.process.poll() is None, (self.folder / "log").read_text()
+                time.sleep(0.05)
+            else:
+                break
+        engine.dispose()
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server: SIGINT lets it tidy up, after SIGQUIT it is as after a crash."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        self.process.wait()
+
+    def close(self) -> None:
+        """Stop the server and remove what it wrote."""
+        try:
+            self.stop(signal.SIGQUIT)
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, role: str = "owner") -> str:
+        """Return the address of the database for a role."""
+        socket = self.folder / ".s.PGSQL.5432"
+        return f"postgresql+pg8000://{role}@/postgres?unix_sock={socket}"
+
+    def fresh(self) -> str:
+        """Return the address of an empty schema: that of a new role of the same name."""
+        name = f"nii_{uuid.uuid4().hex}"
+        engine = sa.create_engine(self.url())
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"CREATE ROLE {name} SUPERUSER LOGIN")
+            connection.exec_driver_sql(f"CREATE SCHEMA {name} AUTHORIZATION {name}")
+        engine.dispose()
+        return self.url(name)
+
+    def desk(self) -> str:
+        """Return the address of a schema with the newest tables, all of them empty."""
+        from nii.store.database import open_store
+
+        if self.spare:
+            return self.spare.pop()
+        url = self.fresh()
+        open_store(url, self.folder).close()
+        self.shape = self.shape or self._shape_of(url)
+        return url
+
+    def give_back(self, url: str) -> None:
+        """Empty a schema and keep it for another test, unless a test has changed its tables."""
+        engine = sa.create_engine(url)
+        try:
+            if self._shape_of(url) == self.shape:
+                with engine.begin() as connection:
+                    connection.exec_driver_sql(_EMPTY)
+                self.spare.append(url)
+        except sa.exc.DBAPIError as error:
+            assert "lock timeout" in str(error), error  # noqa: PT017 - a test has left a lock
+        finally:
+            engine.dispose()
+
+    def _shape_of(self, url: str) -> str:
+        engine = sa.create_engine(url)
+        with engine.connect() as connection:
+            shape = str(connection.exec_driver_sql(_SHAPE).one())
+        engine.dispose()
+        return shape
+
+    def _as_user(self) -> list[str]:
+        if os.geteuid() != 0:
+            return []
+        return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
+
+    def _call(self, program: str, *arguments: str) -> None:
+        command = [*self._as_user(), str(self.programs / program), *arguments]
+        result = subprocess.run(  # noqa: S603
+            command, capture_output=True, check=False, cwd=self.folder
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Start a PostgreSQL for this worker's tests, or skip where none is installed."""
+    places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+    found = shutil.which("initdb")
+    places += [Path(found).resolve().parent] if found else []
+    programs = next((place for place in places if (place / "initdb").exists()), None)
+    if programs is None:
+        pytest.skip("no PostgreSQL is installed: neither in /usr/lib/postgresql nor on the PATH")
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        pytest.skip("PostgreSQL refuses to run as root, and setpriv is not installed")
+    pytest.importorskip("pg8000", reason="the extra [postgresql] is not installed")
+    server = PostgresServer(programs)
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
+    """Give the place of an empty database: a SQLite file, or a fresh schema in PostgreSQL."""
+    if request.param == "sqlite":
+        return tmp_path / "nii.sqlite"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.fresh()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a SQLite file with the newest tables, all of them empty."""
+    from nii.store.database import open_store
+
+    folder = tmp_path_factory.mktemp("migrated")
+    open_store(folder / "nii.sqlite", folder / "files").close()
+    return folder / "nii.sqlite"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def desk_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | Path]:
+    """Give the place of a database with the newest tables, all empty, in either engine."""
+    if request.param == "sqlite":
+        source: Path = request.getfixturevalue("migrated_file")
+        yield shutil.copy(source, tmp_path / "nii.sqlite")
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = server.desk()
+    yield url
+    server.give_back(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -263,6 +264,52 @@ def test_quality_judges_scans_by_limits(tmp_path: Path, capsys: pytest.CaptureFi
     assert cli.main(["quality", "linac_7", "--out", str(out)]) == 2
     (tmp_path / "empty").mkdir()
     assert cli.main(["quality", str(tmp_path / "empty"), "--out", str(out)]) == 2
+
+
+ODD_NAMES = (
+    "  spaces  .tiff",
+    "货柜 🚢 حاوية.tiff",
+    "\u202ereversed\u2066.tiff",
+    "e\u0301 and é.tiff",
+    "line\nfeed\ttab.tiff",
+    "-n --out 'quoted' $(x) %s {0} *.tiff",
+    "CON.tiff",
+    os.fsdecode(b"no utf8 \xff.tiff"),
+    "ä" * 120 + ".tiff",
+)
+
+
+@pytest.mark.parametrize("command", ["inspect", "watch", "score"])
+def test_any_path_will_do(
+    command: str, tiny: ModuleType, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names of any script, bytes that are no text, paths beyond 260 characters: all inspected."""
+    deep = tmp_path.joinpath("lane", *["Güter 货 " + "x" * 100] * 3)
+    deep.mkdir(parents=True)
+    for number, name in enumerate(ODD_NAMES):
+        scan = tiny.tiny_scan()
+        moved = dataclasses.replace(scan, transmission=np.roll(scan.transmission, number, 2))
+        formats.write(moved, deep / "plain.tiff")[0].rename(deep / name)
+    out = tmp_path.joinpath("out", *["Ergebnis " + "y" * 120] * 3)
+    words = {
+        "inspect": ["inspect", str(tmp_path / "lane"), "--threads", "1"],
+        "watch": ["watch", str(tmp_path / "lane"), "--once", "--finished.by", "rename"],
+        "score": ["score", str(tmp_path / "lane"), "--workers", "1"],
+    }[command]
+    options = ["--out", str(out), "--bundle", str(bundle), "--allow-unsigned", "--quiet"]
+    assert cli.main([*words, *options]) == 0, capsys.readouterr().err
+    if command == "score":
+        parquet = pytest.importorskip(
+            "pyarrow.parquet", reason="the extra [score] is not installed"
+        )
+        table = parquet.read_table(out / "scans").to_pydict()
+        assert table["error"] == [None] * len(ODD_NAMES)
+        return
+    written = list(out.glob("*.inspection.json"))
+    assert len(written) == len(ODD_NAMES)
+    assert len(list(out.glob("*.overlay.png"))) == len(ODD_NAMES)
+    seen = {json.loads(path.read_text("utf-8"))["scan"]["sha256"] for path in written}
+    assert len(seen) == len(ODD_NAMES)
 
 
 def test_further_forms_are_written_on_request(

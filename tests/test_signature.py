@@ -87,6 +87,17 @@ def test_every_byte_of_the_signature_counts(folder: Path) -> None:
     assert unnoticed == []
 
 
+@pytest.mark.parametrize("change", [b"\n", b" ", b"\0", b"{}"])
+def test_nothing_stands_beside_a_signature(folder: Path, change: bytes) -> None:
+    """A signature that was lengthened, by a line feed even, at either end, is refused."""
+    path = folder / SIGNATURE_FILE
+    content = path.read_bytes()
+    for other in (content + change, change + content):
+        path.write_bytes(other)
+        with pytest.raises(ValueError, match=r".+"):
+            check(folder)
+
+
 @pytest.mark.parametrize("name", ["card.json", "model.onnx", "parity.json", "card.md"])
 def test_a_removed_file_is_refused(folder: Path, name: str) -> None:
     """A file that was signed and is gone is named."""

@@ -92,6 +92,22 @@ def test_altered_is_refused_whatever_is_allowed(bundle: Bundle, rules: Trust, na
         admit(bundle, Trust(rules.folder, allow_unsigned=True), NOON)
 
 
+def test_a_changed_byte_of_any_file_is_refused(bundle: Bundle, rules: Trust) -> None:
+    """Every 13th byte of every file is changed in turn; scripts/tamper_bundle.py changes each."""
+    unnoticed = []
+    for path in sorted(bundle.folder.iterdir()):
+        content = path.read_bytes()
+        for place in range(0, len(content), 13):
+            path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+            try:
+                admit(read_bundle(bundle.folder), rules, NOON)
+            except BundleError:
+                continue
+            unnoticed.append(f"{path.name}, byte {place}")
+        path.write_bytes(content)
+    assert unnoticed == []
+
+
 def test_a_card_of_another_bundle_is_refused(
     bundle: Bundle, make_bundle: Callable[..., Bundle], tmp_path: Path, rules: Trust
 ) -> None:

@@ -2,7 +2,9 @@
 
 A box is ``[x, y, width, height]`` in pixels. Beyond the standard, an image may carry ``sha256`` and
 ``seed``, and an annotation ``load`` (of a container), ``hs_chapters`` (of what a container or a
-vehicle carries) or ``behind_g_per_cm2`` (of a threat).
+vehicle carries), ``behind_g_per_cm2`` (of a threat), ``kind`` (within the class), ``material`` and
+``mass_kg``. Both may carry an object ``attributes`` with whatever else is known, as labelling tools
+write it; it is kept and not looked into.
 Categories are matched by name with :mod:`nii.taxonomy`; their ids in the file mean nothing here.
 """
 
@@ -12,6 +14,7 @@ import json
 import os
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -31,6 +34,26 @@ _CHAPTER = re.compile(r"\d\d")
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    """What is known of one object beyond its class; None where it is not stated.
+
+    Attributes:
+        kind: within its class, for example ``rifle`` or ``gondola``.
+        material: of most of its mass.
+        mass_kg: its mass.
+    """
+
+    kind: str | None = None
+    material: str | None = None
+    mass_kg: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is stated, by name."""
+        facts = {"kind": self.kind, "material": self.material, "mass_kg": self.mass_kg}
+        return {name: value for name, value in facts.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class CocoImage:
     """One image and what is marked on it.
 
@@ -46,6 +69,9 @@ class CocoImage:
         seed: seed of a simulated image, where stated.
         hs_chapters: chapters of the Harmonised System, two digits each, of the load of each
             container or vehicle, aligned with `truth`; empty where none is stated.
+        attributes: what else the file says about the image, as JSON types.
+        box_attributes: the same about each box, aligned with `truth`; empty where none is stated.
+        objects: what else is known of each object, aligned with `truth`; empty where nothing is.
     """
 
     path: Path
@@ -57,6 +83,9 @@ class CocoImage:
     sha256: str | None = None
     seed: int | None = None
     hs_chapters: tuple[tuple[str, ...], ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    box_attributes: tuple[Mapping[str, Any], ...] = ()
+    objects: tuple[ObjectFacts, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that boxes and facts belong together.
@@ -67,8 +96,11 @@ class CocoImage:
         if not len(self.truth) == len(self.load_states) == len(self.behind_g_per_cm2):
             msg = "boxes, load states and areal densities do not belong together"
             raise ValueError(msg)
-        if len(self.hs_chapters) not in (0, len(self.truth)):
-            msg = "boxes and HS chapters do not belong together"
+        if not {len(self.hs_chapters), len(self.objects)} <= {0, len(self.truth)}:
+            msg = "boxes and HS chapters or facts do not belong together"
+            raise ValueError(msg)
+        if len(self.box_attributes) not in (0, len(self.truth)):
+            msg = "boxes and their attributes do not belong together"
             raise ValueError(msg)
         if min(self.height, self.width) <= 0:
             msg = f"image of {self.height} x {self.width} pixels"
@@ -261,6 +293,9 @@ def _image(
         sha256=digest,
         seed=row.get("seed"),
         hs_chapters=_all_chapters(annotations, path),
+        attributes=_attributes(row, where, path),
+        box_attributes=_all_attributes(annotations, path),
+        objects=_all_objects(annotations, path),
     )
 
 
@@ -344,6 +379,38 @@ def _chapters(annotation: dict[str, Any], path: Path) -> tuple[str, ...]:
     )
 
 
+def _all_attributes(annotations: list[dict[str, Any]], path: Path) -> tuple[dict[str, Any], ...]:
+    found = tuple(_attributes(row, f"annotation {row['id']}", path) for row in annotations)
+    return found if any(found) else ()
+
+
+def _attributes(row: dict[str, Any], where: str, path: Path) -> dict[str, Any]:
+    return (
+        dict(_field(row, "attributes", dict, where, path))
+        if row.get("attributes") is not None
+        else {}
+    )
+
+
+def _all_objects(annotations: list[dict[str, Any]], path: Path) -> tuple[ObjectFacts, ...]:
+    objects = tuple(_object(annotation, path) for annotation in annotations)
+    return objects if any(one != ObjectFacts() for one in objects) else ()
+
+
+def _object(annotation: dict[str, Any], path: Path) -> ObjectFacts:
+    kind, material, mass = (annotation.get(key) for key in ("kind", "material", "mass_kg"))
+    texts = all(value is None or isinstance(value, str) for value in (kind, material))
+    number = isinstance(mass, int | float) and not isinstance(mass, bool)
+    if texts and (mass is None or (number and 0 <= mass < np.inf)):
+        return ObjectFacts(kind, material, None if mass is None else float(mass))
+    raise AnnotationError(
+        path,
+        found=f"annotation {annotation['id']}: {kind!r}, {material!r}, {mass!r}"[:200],
+        expected="kind and material as text, mass_kg as a number of 0 or more",
+        remedy="Correct that entry.",
+    )
+
+
 def _behind(annotation: dict[str, Any], path: Path) -> float:
     value = annotation.get("behind_g_per_cm2")
     if value is None:
@@ -370,7 +437,8 @@ def _image_row(number: int, image: CocoImage, root: Path) -> dict[str, Any]:
     row: dict[str, Any] = {"id": number, "file_name": name}
     row |= {"width": image.width, "height": image.height}
     row |= {"sha256": image.sha256} if image.sha256 is not None else {}
-    return row | ({"seed": image.seed} if image.seed is not None else {})
+    row |= {"seed": image.seed} if image.seed is not None else {}
+    return row | ({"attributes": dict(image.attributes)} if image.attributes else {})
 
 
 def _annotation_row(ident: int, number: int, image: CocoImage, row: int) -> dict[str, Any]:
@@ -387,6 +455,10 @@ def _annotation_row(ident: int, number: int, image: CocoImage, row: int) -> dict
         result["load"] = image.load_states[row]
     if image.hs_chapters and image.hs_chapters[row]:
         result["hs_chapters"] = list(image.hs_chapters[row])
+    if image.box_attributes and image.box_attributes[row]:
+        result["attributes"] = dict(image.box_attributes[row])
+    if image.objects:
+        result |= image.objects[row].to_json()
     behind = float(image.behind_g_per_cm2[row])
     return result | ({"behind_g_per_cm2": behind} if np.isfinite(behind) else {})
 

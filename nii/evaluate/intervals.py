@@ -17,8 +17,14 @@ import numpy as np
 from jaxtyping import Int64
 
 CONFIDENCE = 0.95
+_SURE = 0.75
+"""Confidence from which a lower limit is surely below the share itself."""
+_FAR = 20
+"""Standard deviations beyond which binomial terms are left out: below e^-150 of the largest."""
 _STEPS = 200
-"""Most halvings of the unit interval; it ends before, when no number lies between the two ends."""
+"""Most steps towards a limit; a dozen are the rule."""
+_CLOSE = 1e-15
+"""Relative step that ends the search."""
 _LEAST_REPEATS = 0.5
 """Share of the repeats that must be defined for an interval to be given: assumption."""
 
@@ -49,7 +55,7 @@ def lower_limit(successes: int, trials: int, confidence: float = CONFIDENCE) -> 
     """Return the one-sided exact lower limit of a proportion; None without trials.
 
     It is the proportion p at which so many successes or more have the chance 1 − confidence:
-    the quantile of a beta distribution, found here by halving, in logarithms.
+    the quantile of a beta distribution, found here by Newton's method, in logarithms.
 
     Raises:
         ValueError: the counts or the confidence are impossible.
@@ -62,16 +68,27 @@ def lower_limit(successes: int, trials: int, confidence: float = CONFIDENCE) -> 
     if successes == 0:
         return 0.0
     low, high, wanted = 0.0, 1.0, math.log1p(-confidence)
-    counts = np.arange(successes, trials + 1)
-    choices = log_choices(successes, trials)
+    last = trials
+    if confidence >= _SURE:  # the limit lies below the share, so far terms are nothing
+        high = successes / trials
+        spread = math.sqrt(successes * (1 - high) + 1)
+        last = min(trials, successes + math.ceil(_FAR * spread) + _FAR)
+    counts = np.arange(successes, last + 1)
+    choices = log_choices(successes, trials, last)
+    middle = high / 2
     for _ in range(_STEPS):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
         terms = choices + counts * math.log(middle) + (trials - counts) * math.log1p(-middle)
         peak = float(terms.max())
         tail = peak + math.log(float(np.exp(terms - peak).sum()))
         low, high = (middle, high) if tail < wanted else (low, middle)
+        # The slope of the tail is k/p times its first term: Newton's step, unless it leaves the
+        # bracket, which is then halved.
+        slope = successes / middle * math.exp(float(terms[0]) - tail)
+        step = middle + (wanted - tail) / slope if slope > 0 else low
+        following = step if low < step < high else (low + high) / 2
+        if abs(following - middle) <= _CLOSE * middle or following in (low, high):
+            return following
+        middle = following
     return low
 
 
@@ -150,9 +167,8 @@ def resampled(scans: int, rng: np.random.Generator) -> Int64[np.ndarray, " scan"
     return np.bincount(rng.integers(scans, size=scans), minlength=scans).astype(np.int64)
 
 
-def log_choices(first: int, trials: int) -> np.ndarray:
-    """Return the logarithm of "trials choose k" for k from `first` to `trials`."""
-    whole = math.lgamma(trials + 1)
-    return np.asarray(
-        [whole - math.lgamma(k + 1) - math.lgamma(trials - k + 1) for k in range(first, trials + 1)]
-    )
+def log_choices(first: int, trials: int, last: int | None = None) -> np.ndarray:
+    """Return the logarithm of "trials choose k" for k from `first` to `last`, or to `trials`."""
+    ks = np.arange(first, trials if last is None else last)
+    start = math.lgamma(trials + 1) - math.lgamma(first + 1) - math.lgamma(trials - first + 1)
+    return start + np.concatenate([[0.0], np.cumsum(np.log((trials - ks) / (ks + 1.0)))])

@@ -13,7 +13,7 @@ from nii.annotations.coco import CocoImage, read_coco
 from nii.errors import AnnotationError
 from nii.provenance import sha256_of_file
 
-FILE_NAMES = ("annotations.json", "train.json", "val.json")
+FILE_NAMES = ("annotations.json", "train.json", "val.json", "test.json")
 """Names by which a truth file is found in a folder."""
 _IMAGE_FOLDER = "images"
 Polygons = tuple[tuple[float, ...], ...]

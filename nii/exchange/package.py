@@ -129,11 +129,11 @@ def write_package(
         members.append(Member(SCAN_FOLDER + name, file.stat().st_size, source.sha256))
     manifest = Manifest(sha256_of_sources(sources), tuple(members))
     listing = json.dumps(to_dict(manifest), sort_keys=True, indent=2).encode()
-    with _written_atomically(path) as archive:
+    with written_atomically(path) as archive:
         for name, content in ((MANIFEST, listing), (INSPECTION, text), (OVERLAY, overlay_png)):
-            archive.writestr(_entry(name), content)
+            archive.writestr(entry_of(name), content)
         for name, file in zip(names, scan_files, strict=True):
-            entry = _entry(SCAN_FOLDER + name)
+            entry = entry_of(SCAN_FOLDER + name)
             entry.file_size = file.stat().st_size
             with file.open("rb") as source_stream, archive.open(entry, "w") as target:
                 shutil.copyfileobj(source_stream, target, _CHUNK_BYTES)
@@ -316,7 +316,8 @@ def _copy_checked(archive: zipfile.ZipFile, folder: Path, member: Member, most: 
     return size
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
+def entry_of(name: str) -> zipfile.ZipInfo:
+    """Return the head of a member that is stored without compression, time or owner."""
     entry = zipfile.ZipInfo(name)  # its time is the fixed start of 1980
     entry.create_system = 3
     entry.external_attr = _MODE
@@ -324,7 +325,8 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 @contextmanager
-def _written_atomically(path: Path) -> Iterator[zipfile.ZipFile]:
+def written_atomically(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Give a zip file to write to; under its final name it is complete or not there."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:

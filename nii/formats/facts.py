@@ -26,7 +26,7 @@ WHITE = 65535
 ASSUMED_OPEN_BEAM = f"assumed that level {WHITE} is the open beam"
 HIGHEST_FIRST = "assumed that the first channel is the highest energy"
 
-_OPEN_BEAMS = (WHITE, 60000, 32767)  # levels offered for T = 1; room above it for noise in air
+OPEN_BEAMS = (WHITE, 60000, 32767)  # levels offered for T = 1; room above it for noise in air
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ def to_levels(scan: Scan, path: Path) -> tuple[UInt16[np.ndarray, "e h w"], int]
         ScanFormatError: a transmission is above 2, so the scan was never normalised to open beam.
     """
     brightest = float(scan.transmission.max())
-    for open_beam in _OPEN_BEAMS:
+    for open_beam in OPEN_BEAMS:
         if round(brightest * open_beam) <= WHITE:
             levels = np.multiply(scan.transmission, np.float32(open_beam))
             return np.rint(levels, out=levels).astype(np.uint16), open_beam

@@ -22,7 +22,6 @@ from jaxtyping import UInt8
 
 from nii import formats
 from nii.errors import NiiError
-from nii.formats import dicos_tdr
 from nii.infer import overlay, results
 from nii.infer.anomaly import Map, map_png
 from nii.infer.context import NOTHING, Context
@@ -181,6 +180,8 @@ def _finish(found: _Seen | Failure, out: Path, stem: str, *, tdr: bool) -> Inspe
         rounded = {stage: round(ms, 2) for stage, ms in timing.items()}
         inspection = replace(inspection, timing_ms=rounded)
         if tdr:
+            from nii.formats import dicos_tdr  # noqa: PLC0415 - pydicom takes long to load
+
             origin = dicos_tdr.origin_of(loaded.files, inspection.scan.sha256)
             extra[results.REPORT_SUFFIX] = dicos_tdr.encode(inspection, origin)
         name = results.free_stem(out, stem, loaded.scan.sha256)

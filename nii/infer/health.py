@@ -1,8 +1,9 @@
 """Health: whether the scan itself is fit to be judged, before anybody looks for threats in it.
 
 Simple measures that hold for every machine: is there air in the picture, does the beam get through,
-is there a line over the whole picture, does the vehicle run out of it. They describe the scan and
-change nothing about what is found. Whether a picture was turned over is not looked at.
+is there a line over the whole picture, does the vehicle run out of it, does it stand on its head.
+They describe the scan and change nothing about what is found. A picture that was mirrored from left
+to right looks like a vehicle that drove the other way, and nothing in it tells.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ _MATTER = 0.85
 """Share of the signal of air below which there is matter: two centimetres of plastic."""
 _CUT_SHARE = 0.3
 """Share of an edge with matter that runs out of the picture: assumption, more than a chassis."""
+_HEAD_SHARE, _GROUND_SHARE = 0.1, 0.2
+"""A picture stands on its head where more than this share of its top has matter, and its bottom
+less than this part of that. Measured on 31 real scans: upright, the bottom has 0.22 to 1.0 of
+matter and the top 0 to 0.30."""
 _EDGE_PX = 4
 _SPARSE = 4
 _LINE_STEP = 16
@@ -53,13 +58,15 @@ def health_of(scan: AnyScan) -> Health:
     opaque = float(black[:, ~blank].mean()) if not blank.all() else 1.0
     along = _lines(_contrast(scan.plane(columns=slice(None, None, _LINE_STEP)), display=display))
     across = _lines(_contrast(scan.plane(slice(None, None, _LINE_STEP)).T, display=display))
-    cut = _cut(scan, max(air, _OPAQUE), np.repeat(blank, _SPARSE)[: scan.width])
+    margin = np.repeat(blank, _SPARSE)[: scan.width]
+    cut = _cut(scan, max(air, _OPAQUE), margin)
     problems = {
         Problem.NO_AIR: air < (_LEAST_DISPLAY_AIR if display else _LEAST_AIR),
         Problem.DARK: opaque > _MOST_OPAQUE,
         Problem.LINES: bool(along or across),
         Problem.CUT: bool(cut),
         Problem.BLANK: bool(blank.any()),
+        Problem.UPSIDE_DOWN: _on_its_head(scan, max(air, _OPAQUE), margin),
     }
     return Health(
         air=round(air, 4),
@@ -93,6 +100,10 @@ def warnings_of(health: Health) -> tuple[str, ...]:
         Problem.BLANK: (
             f"{100 * health.blank_share:.1f} % of the picture's columns are black from top to "
             "bottom: nothing was recorded there."
+        ),
+        Problem.UPSIDE_DOWN: (
+            "The picture seems to stand on its head (matter along the top, open beam along the "
+            "bottom): turn it, since the model knows upright vehicles only."
         ),
     }
     return tuple(texts[problem] for problem in health.problems)
@@ -134,3 +145,11 @@ def _cut(scan: AnyScan, air: float, blank: Bool[np.ndarray, " width"]) -> tuple[
         for side, part in edges.items()
         if float(((np.median(part, axis=1) < _MATTER * air) & recorded[side]).mean()) > _CUT_SHARE
     )
+
+
+def _on_its_head(scan: AnyScan, air: float, blank: Bool[np.ndarray, " width"]) -> bool:
+    """Tell whether matter lies along the top of the picture and hardly any along its bottom."""
+    rows = slice(0, _EDGE_PX), slice(max(0, scan.height - _EDGE_PX), None)
+    dark = (np.median(scan.plane(part), axis=0) < _MATTER * air for part in rows)
+    top, bottom = (float((part & ~blank).mean()) for part in dark)
+    return top > _HEAD_SHARE and bottom < _GROUND_SHARE * top

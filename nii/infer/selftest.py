@@ -8,9 +8,11 @@ integers, so that the file stays far below 100 kB.
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -43,6 +45,8 @@ and FP16 differ by 0.0013, to the 7 bits of BF16 by 0.0067, a kernel without its
 0.001 deep in the network and 0.12 at its entry."""
 _LARGEST_FILE_BYTES = 1 << 20
 _LARGEST_CONTENT_BYTES = 32 << 20
+"""Of one array."""
+_MOST_ARRAYS = 2 + len(OUTPUTS) + 1
 
 Maps = Sequence[Float32[np.ndarray, "_ _ _ _"]]
 Run = Callable[
@@ -149,24 +153,39 @@ def from_bytes(content: bytes) -> SelfTest:
     Raises:
         ValueError: it is something else, or far too large.
     """
+    if len(content) > _LARGEST_FILE_BYTES:
+        msg = f"a self-test of {len(content)} bytes"
+        raise ValueError(msg)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            unpacked = sum(item.file_size for item in archive.infolist())
-        if len(content) > _LARGEST_FILE_BYTES or unpacked > _LARGEST_CONTENT_BYTES:
-            msg = f"a self-test of {unpacked} bytes"
-            raise ValueError(msg)
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            names = outputs_of(anomaly=ANOMALY in arrays)
-            detail, overview, *maps = (arrays[name] for name in ("detail", "overview", *names))
-    except (zipfile.BadZipFile, KeyError, OSError, EOFError) as error:
-        msg = f"no self-test ({error})"
+            members = archive.namelist()
+            arrays = {Path(name).stem: _array(archive, name) for name in members[:_MOST_ARRAYS]}
+        names = outputs_of(anomaly=ANOMALY in arrays)
+        detail, overview, *maps = (arrays[name] for name in ("detail", "overview", *names))
+    except Exception as error:  # a damaged archive raises almost anything, zlib.error among it
+        msg = f"no self-test ({type(error).__name__}: {error})"[:300]
         raise ValueError(msg) from error
-    kinds = [(part.dtype, part.ndim) for part in (detail, overview, *maps)]
-    if kinds != [(np.uint8, 3)] * 2 + [(np.int32, 4)] * len(names):
+    kinds = [(part.dtype.str[1:], part.ndim) for part in (detail, overview, *maps)]
+    if kinds != [("u1", 3)] * 2 + [("i4", 4)] * len(names):
         msg = "a self-test with other arrays"
         raise ValueError(msg)
     expected = tuple(part.astype(np.float32) * np.float32(_OUTPUT_STEP) for part in maps)
     return SelfTest(_values(detail), _values(overview), expected)
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """Return one array of an archive; never more of it than its own header accounts for."""
+    with archive.open(name) as stream:
+        raw = stream.read(_LARGEST_CONTENT_BYTES)
+    head = io.BytesIO(raw)
+    if np.lib.format.read_magic(head) != (1, 0):
+        msg = "another version of the array format"
+        raise ValueError(msg)
+    shape, by_columns, kind = np.lib.format.read_array_header_1_0(head)
+    if by_columns or kind.hasobject or math.prod(shape) * kind.itemsize != len(raw) - head.tell():
+        msg = f"an array of {shape} {kind} in {len(raw)} bytes"
+        raise ValueError(msg)
+    return np.frombuffer(raw, kind, offset=head.tell()).reshape(shape)
 
 
 def _blocks(height: int, width: int, seed: int) -> UInt8[np.ndarray, "channel height width"]:

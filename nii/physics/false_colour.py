@@ -49,13 +49,21 @@ def paint(
     decoded: Decoded,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Return the segments in the colours of their probable classes, as RGB."""
+    known = np.concatenate([np.ones((1, 3)), shades(decoded)])
+    light = np.clip(transmission.mean(0), 0, 1).astype(np.float64) ** _GAMMA
+    return np.asarray(np.rint(255 * light[..., None] * known[labels]), np.uint8)
+
+
+def shades(decoded: Decoded) -> Float64[np.ndarray, "n 3"]:
+    """Return the colours of measurements, as shares of red, green and blue at full brightness.
+
+    The more certain the class, the less grey; what no material explains is grey.
+    """
     probable = decoded.probabilities
     certain = (probable.max(1, initial=_LEAST) - _LEAST) / (1 - _LEAST)
     certain = np.where(decoded.misfit > _MISFIT, 0, certain)[:, None]
     hue = probable @ np.stack([colours()[name] for name in CLASSES])
-    shades = np.concatenate([np.ones((1, 3)), certain * hue + (1 - certain) * _GREY])
-    light = np.clip(transmission.mean(0), 0, 1).astype(np.float64) ** _GAMMA
-    return np.asarray(np.rint(255 * light[..., None] * shades[labels]), np.uint8)
+    return np.asarray(certain * hue + (1 - certain) * _GREY, np.float64)
 
 
 _GREY = 0.8

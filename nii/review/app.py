@@ -1,15 +1,16 @@
-"""The web app put together: routes, guard, errors; and the server that runs it."""
+"""The web app put together: routes, guard, identity, errors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 
+import anyio.to_thread
 import sqlalchemy as sa
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -20,27 +21,36 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import nii
-from nii.errors import ConfigError
-from nii.review import api, pages
-from nii.review.desk import Desk
-from nii.review.guard import HEADERS, LOOPBACK_HOSTS, Guard
+from nii.errors import NiiError
+from nii.review import (
+    accounts,
+    api,
+    evidence,
+    live,
+    logbook,
+    numbers_page,
+    operations,
+    pages,
+    posts,
+    single,
+    staff,
+    tiles,
+)
+from nii.review.desk import Desk, ReviewSettings
+from nii.review.guard import HEADERS, Guard
+from nii.review.identity import BUSY, BUSY_TEXT, KNOWN, RETRY, STRANGERS, Identity
+from nii.review.limits import Limiter
 from nii.review.pictures import Pictures
-from nii.store.database import Store, open_folder
+from nii.review.problems import problem
+from nii.review.rendering import show, tongue_of
+from nii.store.database import Store
 
 STATIC = Path(__file__).with_name("static")
 PICTURES_FOLDER = "pictures"
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewSettings:
-    """Settings of the web app."""
-
-    hosts: tuple[str, ...] = LOOPBACK_HOSTS
-    """Host names under which it may be asked, without port."""
-    page_size: int = 30
-    """Inspections on one page of the queue."""
-    pictures: Path | None = None
-    """Folder for drawn pictures; None puts it beside the folder of original files."""
+PYRAMIDS_FOLDER = "pyramids"
+_THREADS = 120
+"""Requests worked on at once: those that wait to write must not keep out those that read."""
+_LOG = logging.getLogger(__name__)
 
 
 def now() -> datetime:
@@ -56,41 +66,60 @@ def create_app(
     """Return the web app over an open store, which the caller closes."""
     settings = settings or ReviewSettings()
     folder = settings.pictures or store.files.with_name(PICTURES_FOLDER)
+    desk = Desk(store, Pictures(store, folder), settings, clock)
     app = Starlette(
         routes=[
             Route("/healthz", health),
             *pages.ROUTES,
-            Mount("/api", routes=api.ROUTES),
+            *accounts.ROUTES,
+            *staff.ROUTES,
+            *posts.ROUTES,
+            *logbook.ROUTES,
+            *numbers_page.ROUTES,
+            *evidence.ROUTES,
+            *single.ROUTES,
+            Route("/events", events),
+            Mount(operations.PREFIX, routes=api.ROUTES),
+            Mount("/api/scans", routes=tiles.routes(_may_see)),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
-        middleware=[Middleware(Guard, hosts=frozenset(settings.hosts))],
-        exception_handlers={HTTPException: on_http_error, Exception: on_failure},
+        middleware=[
+            Middleware(Guard, hosts=frozenset(settings.hosts)),
+            Middleware(Identity, desk=desk, strangers=Limiter(STRANGERS), known=Limiter(KNOWN)),
+        ],
+        exception_handlers={
+            HTTPException: on_http_error,
+            NiiError: on_refusal,
+            **dict.fromkeys(BUSY, on_busy),
+            Exception: on_failure,
+        },
+        lifespan=_life,
     )
-    app.state.desk = Desk(store, Pictures(store, folder), settings.page_size, clock)
+    app.state.desk = desk
+    app.state.feed = live.Feed(store)
+    app.state.tries = Limiter(accounts.TRIES)
+    app.state.from_one_place = Limiter(accounts.FROM_ONE_PLACE)
+    app.state.door = single.door_of(settings)
+    app.state.tiles = tiles.Tiles(store, store.files.with_name(PYRAMIDS_FOLDER))
     return app
 
 
-def serve(
-    store_path: Path, host: str = "127.0.0.1", port: int = 8000, database_url: str | None = None
-) -> None:
-    """Serve the store in a folder until interrupted.
+@asynccontextmanager
+async def _life(app: Starlette) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    yield
+    app.state.feed.closing.set()
+    app.state.tiles.close()
 
-    Raises:
-        ConfigError: the host is not this machine alone.
-        NiiError: the database cannot be used.
-    """
-    if host not in LOOPBACK_HOSTS:
-        raise ConfigError(
-            host,
-            found="an address that other machines can reach",
-            expected=f"one of {', '.join(LOOPBACK_HOSTS)}",
-            remedy="There is no login yet, so the web app must stay on this machine.",
-        )
-    store = open_folder(store_path, database_url)
-    try:
-        uvicorn.run(create_app(store), host=host, port=port, server_header=False)
-    finally:
-        store.close()
+
+def _may_see(request: Request, sha256: str) -> bool:
+    desk: Desk = request.app.state.desk
+    return desk.sees_scan(request.state.person, sha256)
+
+
+async def events(request: Request) -> Response:
+    """GET /events: what happens, for the pages."""
+    return api.stream(request, None)
 
 
 async def health(request: Request) -> Response:
@@ -111,11 +140,38 @@ async def health(request: Request) -> Response:
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Answer with an error page, or with JSON below /api."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    message = HTTPStatus(status).phrase
+    detail = error.detail if isinstance(error, HTTPException) else ""
     headers = error.headers if isinstance(error, HTTPException) else None
     if request.url.path.startswith("/api/"):
-        return JSONResponse({"error": message}, status, headers=headers)
-    return pages.show("error.html", status=status, message=message, headers=headers)
+        return problem(status, detail, headers)
+    speak = tongue_of(request)
+    messages = {
+        403: speak.say("This is not for your account."),
+        404: speak.say("There is nothing here, or not for you."),
+        500: speak.say("Something went wrong here. It is in the log of the server."),
+    }
+    message = messages.get(status, HTTPStatus(status).phrase)
+    return show(request, "error.html", status=status, message=message, advice=None, headers=headers)
+
+
+async def on_refusal(request: Request, error: Exception) -> Response:
+    """Answer to something that the store refuses and no page expected."""
+    assert isinstance(error, NiiError)  # noqa: S101 - for the reader
+    if request.url.path.startswith("/api/"):
+        return problem(422, str(error))
+    message = tongue_of(request).say("This cannot be done now.")
+    return show(request, "error.html", status=422, message=message, advice=str(error))
+
+
+async def on_busy(request: Request, _error: Exception) -> Response:
+    """Answer while the database does not: nothing was stored by halves, trying again is safe."""
+    _LOG.warning("the database does not answer: %s", type(_error).__name__)
+    if request.url.path.startswith("/api/"):
+        return problem(503, BUSY_TEXT, RETRY)
+    speak = tongue_of(request)
+    message = speak.say("The database does not answer at the moment.")
+    advice = speak.say("Nothing was stored by halves. Go back and try again.")
+    return show(request, "error.html", status=503, message=message, advice=advice, headers=RETRY)
 
 
 async def on_failure(request: Request, _error: Exception) -> Response:

@@ -1,9 +1,10 @@
-"""What every request passes before a page sees it, and the headers that every answer carries.
+"""What every request passes before anything else, and the headers that every answer carries.
 
-There is no login yet, so whoever reaches the port may decide. Three checks keep other web sites,
-open in the same browser, from reaching it: the Host header must name this machine (against DNS
-rebinding), a request that changes something must come from our own pages (Origin and
-Sec-Fetch-Site), and its body must have a known, small size.
+A browser sends our cookie with whatever another page makes it ask, so the cookie alone never
+suffices to change something: the Host header must name this server (against DNS rebinding), a
+request that changes something must come from our own pages (Origin and Sec-Fetch-Site), and its
+body must have a known size. A program that sends a token of its own instead of a cookie cannot be
+led by another site, so it needs no Origin.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nii.review.problems import problem
 
 BODY_LIMIT_BYTES = 64 << 10
 """Highest size of a request: a form of a few thousand characters."""
+SCAN_LIMIT_BYTES = 2 << 30
+"""Highest size of a request that brings a scan."""
+SCANS_PATH = "/api/v1/scans"
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 _SAFE_METHODS = ("GET", "HEAD")
 _POLICY = (
-    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 # Referrer-Policy is not no-referrer: with that, a browser sends "Origin: null" with our own forms.
 HEADERS = {
@@ -33,6 +39,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_STRICT_TRANSPORT = "max-age=31536000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +60,57 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
                 headers.setdefault("Cache-Control", "no-store")
+                if scope["scheme"] == "https":
+                    headers["Strict-Transport-Security"] = _STRICT_TRANSPORT
             await send(message)
 
-        refusal = refuse(scope["method"], scope["scheme"], Headers(scope=scope), self.hosts)
+        refusal = refuse(scope, self.hosts)
         answer = self.app if refusal is None else refusal
         await answer(scope, receive, send_with_headers)
 
 
-def refuse(
-    method: str, scheme: str, headers: Headers, hosts: frozenset[str]
-) -> PlainTextResponse | None:
+def refuse(scope: Scope, hosts: frozenset[str]) -> Response | None:
     """Return the answer to a request that must not reach the app, or None if it may."""
+    headers = Headers(scope=scope)
     given = headers.getlist("host")
     if len(given) != 1 or (_name(given[0]) or "") not in hosts:
         return PlainTextResponse("This host name is not served.\n", 421)
-    if method in _SAFE_METHODS:
+    if scope["method"] in _SAFE_METHODS:
         return None
+    api = scope["path"].startswith("/api/")
+    bare = api and "cookie" not in headers  # carries nothing that another site could make use of
+    own = bare or bearer(headers) or _own_page(headers, f"{scope['scheme']}://{given[0]}")
+    if not own:
+        return _say(403, "Only our own pages may change something.", api=api)
+    if scope["method"] == "DELETE" and not {"content-length", "transfer-encoding"} & set(headers):
+        return None  # it has no body
+    return _refuse_size(headers, scope["path"])
+
+
+def bearer(headers: Headers) -> str | None:
+    """Return the token that a program sends in place of a cookie, or None."""
+    given = headers.getlist("authorization")
+    kind, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    return token.strip() if kind.lower() == "bearer" and token.strip() else None
+
+
+def _own_page(headers: Headers, origin: str) -> bool:
     site = headers.get("sec-fetch-site", "same-origin")
-    if headers.getlist("origin") != [f"{scheme}://{given[0]}"] or site != "same-origin":
-        return PlainTextResponse("Only our own pages may change something.\n", 403)
+    return headers.getlist("origin") == [origin] and site == "same-origin"
+
+
+def _say(status: int, text: str, *, api: bool) -> Response:
+    return problem(status, text) if api else PlainTextResponse(f"{text}\n", status)
+
+
+def _refuse_size(headers: Headers, path: str) -> Response | None:
+    api = path.startswith("/api/")
     size = headers.get("content-length", "")
     if not (size.isascii() and size.isdigit()) or "transfer-encoding" in headers:
-        return PlainTextResponse("The size of the request is missing.\n", 411)
-    if int(size[:20]) > BODY_LIMIT_BYTES:
-        return PlainTextResponse("The request is too large.\n", 413)
+        return _say(411, "The size of the request is missing.", api=api)
+    limit = SCAN_LIMIT_BYTES if path == SCANS_PATH else BODY_LIMIT_BYTES
+    if int(size[:20]) > limit:
+        return _say(413, "The request is too large.", api=api)
     return None
 
 

@@ -22,6 +22,7 @@ from typing import TypeVar
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -79,8 +80,8 @@ def create_app(detector: Detector, settings: ServeSettings | None = None) -> Sta
     model = "/v2/models/{model}"
     routes = [
         Route("/v2", server_facts),
-        Route("/v2/health/live", alive),
-        Route("/v2/health/ready", alive),
+        Route("/v2/health/live", live),
+        Route("/v2/health/ready", ready),
         Route(model, partial(_guarded, handler=model_facts)),
         Route(f"{model}/ready", partial(_guarded, handler=model_ready)),
         Route(f"{model}/infer", partial(_guarded, handler=infer), methods=["POST"]),
@@ -93,7 +94,8 @@ def create_app(detector: Detector, settings: ServeSettings | None = None) -> Sta
         ),
         Route("/inspect", partial(_guarded, handler=inspect_file), methods=["POST"]),
     ]
-    app = Starlette(routes=routes, exception_handlers={Exception: on_failure})
+    handlers = {Exception: on_failure, HTTPException: on_no_route}
+    app = Starlette(routes=routes, exception_handlers=handlers)
     app.state.desk = Desk(detector, settings or ServeSettings())
     return app
 
@@ -103,9 +105,14 @@ def serve(app: Starlette, host: str, port: int) -> None:
     uvicorn.run(app, host=host, port=port, server_header=False, log_level="warning")
 
 
-async def alive(_request: Request) -> Response:
-    """Say that the server runs; the model is open from its start on, so it is ready too."""
-    return JSONResponse({"live": True, "ready": True})
+async def live(_request: Request) -> Response:
+    """Say that the server runs."""
+    return JSONResponse({"live": True})
+
+
+async def ready(_request: Request) -> Response:
+    """Say that all models are ready: the one model is open from the start on."""
+    return JSONResponse({"ready": True})
 
 
 async def server_facts(_request: Request) -> Response:
@@ -116,8 +123,8 @@ async def server_facts(_request: Request) -> Response:
 
 async def model_ready(request: Request) -> Response:
     """Say that this model is open."""
-    _check_model(request)
-    return JSONResponse({"ready": True})
+    desk = _check_model(request)
+    return JSONResponse({"name": desk.detector.card.name, "ready": True})
 
 
 async def model_facts(request: Request) -> Response:
@@ -178,6 +185,12 @@ async def inspect_file(request: Request) -> Response:
         return inspect(scan, desk.detector).to_json()
 
     return JSONResponse(await _in_turn(desk, work))
+
+
+async def on_no_route(_request: Request, error: Exception) -> Response:
+    """Answer to a place or a method that there is not, in the form of the protocol."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
 async def on_failure(_request: Request, _error: Exception) -> Response:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from nii import formats
 from nii.annotations import coco
@@ -25,7 +26,7 @@ from nii.errors import ConfigError
 from nii.formats.files import save
 from nii.provenance import sha256_of_file
 from nii.scan import Grey
-from nii.simulate.source import SimulateConfig, simulate
+from nii.simulate.source import SimulateConfig, SimulatedScan, simulate
 
 ANNOTATIONS_FILE = "annotations.json"
 _SETTINGS_FILE = "settings.json"
@@ -96,9 +97,22 @@ def make_scan(folder: Path, config: DatasetConfig, index: int) -> int:
         sha256=sha256_of_file(files[0]),
         seed=config.seed,
         hs_chapters=made.hs_chapters,
+        objects=_objects(made),
     )
     coco.write_coco(coco.CocoSet((image,)), _label_path(folder, index), folder)
     return index
+
+
+def _objects(made: SimulatedScan) -> tuple[coco.ObjectFacts, ...]:
+    """Return kind, material and mass of each object, where the simulator says them."""
+    found = []
+    for row, threat in enumerate(made.threat_kinds):
+        kind = threat or (made.structure_kinds[row] if made.structure_kinds else None)
+        material = made.threat_materials[row] if made.threat_materials else None
+        mass = float("nan") if made.threat_masses_kg is None else float(made.threat_masses_kg[row])
+        known = round(mass, 3) if np.isfinite(mass) else None
+        found.append(coco.ObjectFacts(kind, material, known))
+    return tuple(found)
 
 
 def _make_all(

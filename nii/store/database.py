@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -23,6 +24,10 @@ _BUSY_SECONDS = 30.0
 """How long a SQLite transaction waits for another one: assumption, far above any write here."""
 _WRITES = "nii_writes"
 """Mark on a connection whose transaction writes."""
+_DRIVER = "postgresql+pg8000"
+"""The driver of PostgreSQL: under the BSD licence, and nothing to compile."""
+_SHUT_DOWN = "57P0"
+"""SQLSTATE of a server that stops, crashes or is not ready yet (PostgreSQL, appendix A)."""
 _KEY = 0x6E6969
 """PostgreSQL advisory lock that every writer takes: the letters n, i, i. SQLite locks by itself."""
 
@@ -38,15 +43,17 @@ class Store:
 
     engine: sa.Engine
     files: Path
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """Give the only writing transaction; it takes effect whole, or not at all on an error."""
-        with self.engine.connect() as connection:
+        # Writers of this process wait here, in order and without a connection: where fifty waited
+        # inside SQLite, some starved and readers found no connection left.
+        with self._turn, self.engine.connect() as connection:
             connection.execution_options(**{_WRITES: True})
             with connection.begin():
-                if connection.dialect.name == "postgresql":
-                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _KEY})
+                _lock(connection)
                 yield connection
 
     @contextmanager
@@ -68,7 +75,7 @@ def open_store(url_or_path: str | Path, files: Path) -> Store:
 
     Args:
         url_or_path: path of a SQLite file, or an SQLAlchemy URL such as
-            ``postgresql+psycopg://user@host/nii``.
+            ``postgresql+pg8000://user@host/nii``; plain ``postgresql://`` means the same.
         files: folder of the original files.
 
     Raises:
@@ -105,6 +112,11 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def moment(text: str | None) -> datetime | None:
+    """Return the time that :func:`timestamp` wrote; None stays None."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
 def migration_config(connection: sa.Connection) -> Config:
     """Return Alembic's settings for the migrations of this package on an open connection."""
     config = Config()
@@ -126,13 +138,15 @@ def _url(url_or_path: str | Path) -> sa.URL:
         raise ConfigError(
             "database_url", found=str(error), expected="a URL", remedy="Mend the URL."
         ) from error
+    if url.drivername == "postgresql":
+        url = url.set(drivername=_DRIVER)
     in_memory = backend == "sqlite" and url.database in (None, "", ":memory:")
-    if backend not in ("sqlite", "postgresql") or in_memory:
+    if url.drivername not in ("sqlite", "sqlite+pysqlite", _DRIVER) or in_memory:
         raise ConfigError(
             url.render_as_string(hide_password=True),
-            found=f"a database of kind {backend}" + (" in memory" if in_memory else ""),
-            expected="a SQLite file or PostgreSQL",
-            remedy="Give a path, or a URL such as postgresql+psycopg://user@host/nii.",
+            found=f"a database of kind {url.drivername}" + (" in memory" if in_memory else ""),
+            expected="a SQLite file, or PostgreSQL through pg8000",
+            remedy="Give a path, or a URL such as postgresql+pg8000://user@host/nii.",
         )
     return url
 
@@ -159,19 +173,66 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
 def _postgresql(url: sa.URL) -> sa.Engine:
     try:
-        return sa.create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True)
+        engine = sa.create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise MissingExtraError.of("postgresql", "a store in PostgreSQL") from error
 
+    @sa.event.listens_for(engine, "handle_error")
+    def hear_farewell(context: sa.engine.ExceptionContext) -> None:
+        # A server that is stopped says so on connections that wait: those are gone, no more.
+        said = context.original_exception.args[:1]
+        if said and isinstance(said[0], dict) and str(said[0].get("C")).startswith(_SHUT_DOWN):
+            context.is_disconnect = True
+
+    return engine
+
 
 def _migrate(store: Store) -> None:
-    with store.write() as connection:
+    """Bring the schema up to date; a new step in SQLite makes tables anew, with foreign keys off.
+
+    They cannot be switched within a transaction, so they are before it and again after it, and
+    what they would have refused is looked for at the end.
+    """
+    with store.engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        on_file = connection.dialect.name == "sqlite"
+        if on_file and raw is not None:
+            raw.cursor().execute("PRAGMA foreign_keys=OFF")
+        connection.execution_options(**{_WRITES: True})
         try:
-            command.upgrade(migration_config(connection), "head")
-        except CommandError as error:
-            raise NiiError(
-                store.engine.url.render_as_string(hide_password=True),
-                found=f"a schema this version does not know ({error})",
-                expected="a database made by this or an older version of nii",
-                remedy="Use the version of nii that wrote it, or a newer one.",
-            ) from error
+            with connection.begin():
+                _lock(connection)
+                _upgrade(connection)
+                if on_file:
+                    _check_references(connection)
+        finally:
+            if on_file and raw is not None:
+                raw.cursor().execute("PRAGMA foreign_keys=ON")
+
+
+def _lock(connection: sa.Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _KEY})
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    try:
+        command.upgrade(migration_config(connection), "head")
+    except CommandError as error:
+        raise NiiError(
+            connection.engine.url.render_as_string(hide_password=True),
+            found=f"a schema this version does not know ({error})",
+            expected="a database made by this or an older version of nii",
+            remedy="Use the version of nii that wrote it, or a newer one.",
+        ) from error
+
+
+def _check_references(connection: sa.Connection) -> None:
+    dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if dangling:
+        raise NiiError(
+            connection.engine.url.render_as_string(hide_password=True),
+            found=f"{len(dangling)} rows that point to nothing, the first in {dangling[0][0]}",
+            expected="a database whose rows belong together",
+            remedy="Restore it from a backup; nothing was changed.",
+        )

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from nii.errors import NiiError
 from nii.inspection import Inspection, Level, Region
 from nii.provenance import sha256_of_bytes
-from nii.store import audit, scans, tables
-from nii.store.audit import canonical
+from nii.store import audit, documents, queue, records, scans, sites, tables, texts
+from nii.store.audit import Actor, canonical
 from nii.store.database import Store, timestamp
+from nii.store.documents import Paper
 from nii.store.scans import KeptScan
 
 _TABLE = tables.inspections
@@ -58,14 +59,21 @@ class Query:
     """Id of the last inspection of the page before; None starts with the most urgent."""
 
 
-def add(store: Store, scan: KeptScan, inspection: Inspection, at: datetime) -> Filed:
-    """File an inspection, its scan and the event, together or not at all.
+def add(
+    store: Store,
+    scan: KeptScan,
+    inspection: Inspection,
+    at: datetime,
+    papers: tuple[Paper, ...] = (),
+) -> Filed:
+    """File an inspection, its scan, its row in the queue and the event, together or not at all.
 
-    The same model has one opinion on one scan: a second inspection of it by the same bundle is not
-    stored, and the first is returned.
+    Container numbers that came with the scan are linked to it, and so are `papers`. The same model
+    has one opinion on one scan: a second inspection of it by the same bundle is not stored, and the
+    first is returned.
 
     Raises:
-        NiiError: the inspection is about another scan.
+        NiiError: the inspection is about another scan, or says what no model says.
     """
     if inspection.scan.sha256 != scan.sha256:
         raise NiiError(
@@ -74,6 +82,7 @@ def add(store: Store, scan: KeptScan, inspection: Inspection, at: datetime) -> F
             expected=f"one of the scan {scan.sha256}",
             remedy="A file changed while it was read, or was mixed up: inspect the scan again.",
         )
+    _check(inspection)
     with store.write() as connection:
         same = (_TABLE.c.scan_sha256 == scan.sha256) & (
             _TABLE.c.model_sha256 == inspection.model.sha256
@@ -81,8 +90,15 @@ def add(store: Store, scan: KeptScan, inspection: Inspection, at: datetime) -> F
         earlier = connection.execute(_select().where(same)).one_or_none()
         if earlier is not None:
             return _filed(earlier._asdict())
-        registered = scans.register(connection, scan, at)
+        scanner = sites.of_code(connection, inspection.scan.scanner)
+        made = scans.Made(inspection.scan.acquired_at, scanner.id if scanner else None)
+        registered = scans.register(connection, scan, at, made)
         number = _insert(connection, registered, inspection, at)
+        queue.place(connection, number, inspection, scanner, at)
+        linked = documents.papers_of(inspection.scan.container_numbers)
+        linked += documents.tests_of(inspection.scan.assumptions)
+        identity, by = registered.sha256, Actor("scan")
+        documents.link_all(connection, identity, number, linked + papers, by, at)
         row = connection.execute(_select().where(_TABLE.c.id == number)).one()
     return _filed(row._asdict())
 
@@ -148,6 +164,16 @@ def has_event(store: Store, inspection_id: int, kind: str) -> bool:
         return bool(connection.execute(sa.select(sa.exists().where(same))).scalar_one())
 
 
+def _check(inspection: Inspection) -> None:
+    """Check what comes from outside against what every engine can hold."""
+    texts.name("digest of the model", inspection.model.sha256, 64)
+    for region in inspection.regions:
+        texts.name("class", region.class_name, 64)
+        texts.name("category", region.category, 64)
+        if not 0.0 <= region.score <= 1.0:
+            raise texts.refusal("score", f"{region.score}", "0 to 1", "Inspect the scan again.")
+
+
 def _insert(connection: sa.Connection, scan: KeptScan, inspection: Inspection, at: datetime) -> int:
     document = canonical(inspection.to_json())
     row = {
@@ -165,6 +191,7 @@ def _insert(connection: sa.Connection, scan: KeptScan, inspection: Inspection, a
     facts = {
         "files": [asdict(file) for file in scan.files],
         "document_sha256": sha256_of_bytes(document.encode()),
+        "regions_sha256": records.digest_of_regions(found),
     }
     audit.append(connection, audit.Entry(audit.INSPECTED, number, row | facts), at)
     return number
@@ -177,7 +204,7 @@ def _region_row(inspection_id: int, region: Region) -> dict[str, Any]:
         "class_name": region.class_name,
         "category": region.category,
         "level": region.level.value,
-        "score": region.score,
+        "score": float(region.score),
     }
 
 

@@ -52,6 +52,19 @@ class KeptScan:
     files: tuple[KeptFile, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Where a scan comes from.
+
+    Attributes:
+        at: time of acquisition with zone, ISO 8601; None where unknown.
+        scanner_id: the machine; None where unknown.
+    """
+
+    at: str | None = None
+    scanner_id: int | None = None
+
+
 def keep(store: Store, paths: Sequence[Path]) -> KeptScan:
     """Copy the original files of one scan into the store.
 
@@ -75,7 +88,9 @@ def keep(store: Store, paths: Sequence[Path]) -> KeptScan:
     return KeptScan(identity, kept)
 
 
-def register(connection: sa.Connection, scan: KeptScan, at: datetime) -> KeptScan:
+def register(
+    connection: sa.Connection, scan: KeptScan, at: datetime, made: Made | None = None
+) -> KeptScan:
     """Write the row of a scan into an open transaction, once; return what is registered.
 
     The same content under other names stays registered under the names that came first.
@@ -84,7 +99,14 @@ def register(connection: sa.Connection, scan: KeptScan, at: datetime) -> KeptSca
     if earlier is not None:
         return earlier
     files = canonical([asdict(file) for file in scan.files])
-    row = {"sha256": scan.sha256, "files": files, "kept_at": timestamp(at)}
+    made = made or Made()
+    row = {
+        "sha256": scan.sha256,
+        "files": files,
+        "kept_at": timestamp(at),
+        "scanned_at": _utc(made.at),
+        "scanner_id": made.scanner_id,
+    }
     connection.execute(sa.insert(tables.scans).values(row))
     return scan
 
@@ -117,6 +139,23 @@ def path_of(store: Store, sha256: str) -> Path:
     return store.files / sha256[:2] / sha256[2:4] / sha256
 
 
+def damaged(store: Store) -> Iterator[str]:
+    """Read every kept file again, and say of each that is missing or altered what is wrong."""
+    table, last = tables.scans, ""
+    while True:
+        query = sa.select(table).where(table.c.sha256 > last).order_by(table.c.sha256).limit(100)
+        with store.read() as connection:
+            rows = connection.execute(query).all()
+        if not rows:
+            return
+        last = rows[-1].sha256
+        for row in rows:
+            for file in json.loads(row.files):
+                wrong = _wrong(path_of(store, file["sha256"]), KeptFile(**file))
+                if wrong:
+                    yield f"scan {row.sha256}, {file['name']}: {wrong}"
+
+
 @contextmanager
 def original_files(store: Store, scan: KeptScan) -> Iterator[tuple[Path, ...]]:
     """Give the kept files under their original names, as links in a folder that then goes away.
@@ -144,6 +183,11 @@ def _row(connection: sa.Connection, sha256: str) -> KeptScan | None:
     return KeptScan(sha256, tuple(KeptFile(**file) for file in json.loads(text)))
 
 
+def _utc(at: str | None) -> str | None:
+    moment = None if at is None else datetime.fromisoformat(at)
+    return None if moment is None or moment.tzinfo is None else timestamp(moment)
+
+
 def _keep_file(store: Store, path: Path) -> KeptFile:
     handle, temporary = tempfile.mkstemp(prefix=".incoming-", dir=store.files)
     try:
@@ -161,6 +205,14 @@ def _keep_file(store: Store, path: Path) -> KeptFile:
     finally:
         Path(temporary).unlink(missing_ok=True)
     return KeptFile(path.name, sha256, size)
+
+
+def _wrong(place: Path, file: KeptFile) -> str:
+    if not place.is_file():
+        return "the file is missing"
+    if place.stat().st_size != file.bytes or sha256_of_file(place) != file.sha256:
+        return "the file was altered"
+    return ""
 
 
 def _settle(temporary: Path, final: Path, sha256: str) -> None:

@@ -24,6 +24,8 @@ metadata = sa.MetaData(
 
 _SHA256 = sa.String(64)
 _TIME = sa.String(32)
+_CODE = sa.String(128).with_variant(sa.String(128, collation="C"), "postgresql")
+"""Sorts by character codes on every server, so that an index finds what begins alike."""
 
 scans = sa.Table(
     "scans",
@@ -63,7 +65,7 @@ documents = sa.Table(
     sa.Column(
         "kind", sa.String(16), nullable=False, comment="container, wagon, plate, manifest, goods"
     ),
-    sa.Column("value", sa.String(128), nullable=False, comment="upper case, without spaces"),
+    sa.Column("value", _CODE, nullable=False, comment="upper case, without spaces"),
     sa.Column("check_digit_fits", sa.Boolean, comment="None where the kind has no check digit"),
     sa.Column("linked_at", _TIME, nullable=False),
     sa.Column("linked_by", sa.Text, nullable=False, comment="user, or the source in words"),
@@ -96,7 +98,7 @@ regions = sa.Table(
     sa.Column("category", sa.String(64), nullable=False),
     sa.Column("level", sa.String(16), nullable=False),
     sa.Column("score", sa.Float, nullable=False),
-    sa.Index(None, "class_name"),
+    sa.Index(None, "class_name", "inspection_id"),
     comment="what inspections can be searched by; the document is what counts",
 )
 
@@ -109,6 +111,7 @@ queue = sa.Table(
     sa.Column("urgency", sa.Integer, nullable=False, comment="as in inspections"),
     sa.Column("risk", sa.Float, nullable=False, comment="sorts within an urgency, 0 to 1"),
     sa.Column("waiting_since", _TIME, nullable=False),
+    sa.Column("filed_at", _TIME, nullable=False, comment="as in inspections"),
     sa.Column("site_id", sa.Integer, sa.ForeignKey("sites.id")),
     sa.Column("scanner_id", sa.Integer, sa.ForeignKey("scanners.id")),
     sa.Column("group_name", sa.String(64), comment="group of experts that is asked"),
@@ -119,10 +122,21 @@ queue = sa.Table(
     sa.Column("not_by", sa.Integer, sa.ForeignKey("users.id"), comment="a second must be another"),
     sa.Column("verdict", sa.String(16), comment="of the newest decision"),
     sa.Column("decided_at", _TIME, comment="of the newest decision"),
-    sa.Index(None, "state", "urgency", "risk", "waiting_since"),
     sa.Index(None, "site_id", "state"),
     sa.Index(None, "decided_at"),
+    sa.Index(None, "filed_at"),
+    sa.Index(None, "claimed_by"),
+    sa.Index(None, "group_name"),
     comment="what waits for whom; follows from events, which are the record",
+)
+
+sa.Index(
+    "ix_queue_order",
+    queue.c.state,
+    queue.c.urgency.desc(),
+    queue.c.risk.desc(),
+    queue.c.waiting_since,
+    queue.c.inspection_id,
 )
 
 users = sa.Table(
@@ -172,12 +186,23 @@ tokens = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("token_sha256", _SHA256, nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False, comment="the program that holds it"),
-    sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id"), nullable=False, comment="who made it"),
+    sa.Column(
+        "user_id", sa.Integer, sa.ForeignKey("users.id"), nullable=False, comment="who made it"
+    ),
     sa.Column("scopes", sa.Text, nullable=False, comment="space-separated"),
     sa.Column("created_at", _TIME, nullable=False),
     sa.Column("ends_at", _TIME, nullable=False),
     sa.Column("revoked_at", _TIME),
     sqlite_autoincrement=True,
+)
+
+settings = sa.Table(
+    "settings",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False, comment="canonical JSON"),
+    sa.Column("changed_at", _TIME, nullable=False),
+    comment="what all programs on this store go by; a change is an event",
 )
 
 decisions = sa.Table(
@@ -190,7 +215,7 @@ decisions = sa.Table(
     sa.Column("officer", sa.Text, nullable=False),
     sa.Column("decided_at", _TIME, nullable=False),
     sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id"), comment="None: before accounts"),
-    sa.Column("reason_code", sa.String(32), nullable=False, server_default=""),
+    sa.Column("reason_code", sa.String(32), nullable=False, server_default=sa.text("''")),
     sa.Column("why", sa.String(16), nullable=False, server_default="new", comment="as in queue"),
     sa.Column("seconds", sa.Float, comment="from opening the scan to the decision"),
     sa.Column("blind", sa.Boolean, nullable=False, server_default=sa.false()),
@@ -206,12 +231,17 @@ marks = sa.Table(
     sa.Column("inspection_id", sa.Integer, sa.ForeignKey("inspections.id"), nullable=False),
     sa.Column("region_number", sa.Integer, comment="None: drawn by the officer"),
     sa.Column(
-        "mark", sa.String(16), nullable=False, comment="confirmed rejected wrong_box drawn withdrawn"
+        "mark",
+        sa.String(16),
+        nullable=False,
+        comment="confirmed rejected wrong_box drawn withdrawn",
     ),
     sa.Column("withdraws", sa.Integer, sa.ForeignKey("marks.id"), comment="a mark made earlier"),
-    sa.Column("class_name", sa.String(64), nullable=False, server_default=""),
-    sa.Column("box_xyxy", sa.Text, comment="JSON: four numbers, scan pixels, upper bound exclusive"),
-    sa.Column("remark", sa.Text, nullable=False, server_default=""),
+    sa.Column("class_name", sa.String(64), nullable=False, server_default=sa.text("''")),
+    sa.Column(
+        "box_xyxy", sa.Text, comment="JSON: four numbers, scan pixels, upper bound exclusive"
+    ),
+    sa.Column("remark", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id")),
     sa.Column("officer", sa.Text, nullable=False),
     sa.Column("marked_at", _TIME, nullable=False),
@@ -225,10 +255,12 @@ outcomes = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("inspection_id", sa.Integer, sa.ForeignKey("inspections.id"), nullable=False),
-    sa.Column("found", sa.Boolean, nullable=False, comment="the physical examination found something"),
-    sa.Column("class_name", sa.String(64), nullable=False, server_default=""),
-    sa.Column("quantity", sa.Text, nullable=False, server_default=""),
-    sa.Column("remark", sa.Text, nullable=False, server_default=""),
+    sa.Column(
+        "found", sa.Boolean, nullable=False, comment="the physical examination found something"
+    ),
+    sa.Column("class_name", sa.String(64), nullable=False, server_default=sa.text("''")),
+    sa.Column("quantity", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("remark", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id")),
     sa.Column("officer", sa.Text, nullable=False),
     sa.Column("examined_at", _TIME, nullable=False),
@@ -252,5 +284,5 @@ events = sa.Table(
     sa.Index(None, "inspection_id", "kind"),
 )
 
-APPEND_ONLY = ("events", "decisions", "inspections", "regions", "marks", "outcomes")
+APPEND_ONLY = ("events", "decisions", "inspections", "regions", "documents", "marks", "outcomes")
 """Tables whose rows are never changed or deleted."""

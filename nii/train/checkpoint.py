@@ -17,8 +17,7 @@ import torch
 
 from nii.config import from_dict, to_dict
 from nii.errors import ConfigError
-from nii.train.config import TrainConfig
-from nii.train.origin import settings_without_places
+from nii.train.config import TrainConfig, settings_without_places
 
 FORMAT_VERSION = 1
 LAST = "last.pt"

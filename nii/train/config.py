@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePath
+from typing import Any, Literal
 
 from nii import taxonomy
 from nii.bundle import DecodeSpec
-from nii.config import load
+from nii.config import load, to_dict
 from nii.errors import ConfigError
 from nii.preprocess import PreprocessSpec
 from nii.simulate.source import SimulateConfig
@@ -76,6 +76,10 @@ class DataConfig:
     """Share of the scans shown with one energy only."""
     benign_crop_share: float = 0.4
     """Share of the crops taken anywhere in structures; the rest lie around a threat."""
+    hard_places: Path | None = None
+    """File of places where a network was mistaken, see :mod:`nii.train.mining`."""
+    hard_share: float = 0.0
+    """Share of the benign crops taken around such a place, where the scan has any."""
     anomaly_share: float = 0.0
     """Share of the crops into which a piece of another place of the scan is blended; it counts as
     an anomaly and as no threat. Only a network with an anomaly map learns from it."""
@@ -104,6 +108,7 @@ class DataConfig:
             self.display_share,
             self.single_energy_share,
             self.benign_crop_share,
+            self.hard_share,
             self.anomaly_share,
             self.pair_share,
             self.overview_share,
@@ -283,6 +288,18 @@ def require_files(config: TrainConfig) -> None:
                 expected="a COCO file",
                 remedy=f"Run in the folder that the path starts from, or set {REAL_DATA_VARIABLE}.",
             )
+
+
+def settings_without_places(config: TrainConfig) -> dict[str, Any]:
+    """Return the settings as JSON types, with file names in place of paths."""
+    settings: dict[str, Any] = to_dict(config)
+    settings.pop("out")
+    settings.pop("initial")
+    for part in ("train", "validation"):
+        for key in ("annotations", "images", "hard_places"):
+            place = settings[part][key]
+            settings[part][key] = PurePath(place).name if place else None
+    return settings
 
 
 def _moved(data: DataConfig, place: Path) -> DataConfig:

@@ -7,6 +7,7 @@ than cropping. Item k of epoch e depends on (seed, e, k) alone, not on the numbe
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +35,8 @@ from nii.train.synthetic_anomaly import Planter, anomaly_target
 from nii.train.targets import Grid, Targets, structure_targets, threat_targets
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nii.train.config import DataConfig
 
 _WORKER_TIMEOUT_S = 300
@@ -42,6 +45,7 @@ _STRUCTURE_STRIDE = 2
 _OPAQUE = 1.5
 """Companded attenuation from which a threat is not taught: an attenuation of 4.8, 1 % transmission.
 Such places are black in a display image. Assumption; to be set from the noise of each scan."""
+_NOWHERE = np.zeros((0, 4), np.float32)
 _ZOOM = (0.8, 1.25)
 """Range of scan pixels per crop pixel: covers pixel pitches of 3.5-6 mm from one set of scans."""
 
@@ -164,6 +168,26 @@ def open_source(config: DataConfig) -> ScanSource:
     return LabelledScans(labels, min(config.count, available) if config.count else available)
 
 
+def read_places(path: Path | None) -> tuple[Float32[np.ndarray, "n 4"], ...]:
+    """Return the places that :mod:`nii.train.mining` wrote, of each scan in the order of the set.
+
+    Raises:
+        ConfigError: the file is missing or says something else.
+    """
+    if path is None:
+        return ()
+    try:
+        rows = json.loads(path.read_text("utf-8"))["places"]
+        return tuple(np.asarray(row, np.float32).reshape(-1, 4) for row in rows)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            path,
+            found=f"no list of places ({error})",
+            expected="what nii.train.mining wrote",
+            remedy="Mine again, or leave hard_places out.",
+        ) from error
+
+
 def training_loader(
     config: DataConfig, task: Task, *, batch_scans: int, workers: int, seed: int, epoch: int
 ) -> DataLoader[Batch]:
@@ -206,6 +230,7 @@ class TrainingSet(Dataset[Any]):
     ) -> None:
         """Keep what determines every item."""
         self._source = source
+        self._hard = read_places(config.hard_places)
         self._config = config
         self._task = task
         self._seed = seed
@@ -223,7 +248,8 @@ class TrainingSet(Dataset[Any]):
             crops = self._pairs(scan, truth, rng)
             return Sample(crops, self._overviews(scan, truth, rng))
         scan = vary_scan(scan, self._config, rng)
-        return Sample(self._crops(scan, truth, rng), self._overviews(scan, truth, rng))
+        hard = self._hard[index] if index < len(self._hard) else _NOWHERE
+        return Sample(self._crops(scan, truth, hard, rng), self._overviews(scan, truth, rng))
 
     def _pairs(
         self, scan: Scan, truth: Detections, rng: np.random.Generator
@@ -252,16 +278,20 @@ class TrainingSet(Dataset[Any]):
         return tuple(pictures)
 
     def _crops(
-        self, scan: Scan, truth: Detections, rng: np.random.Generator
+        self,
+        scan: Scan,
+        truth: Detections,
+        hard: Float32[np.ndarray, "n 4"],
+        rng: np.random.Generator,
     ) -> tuple[Picture, ...]:
         if not self._config.detail:
             return ()
         spec = self._task.preprocess
         threats = _visible(_of_classes(truth, self._task.threats), scan, spec)
         planter = Planter.of(scan, truth, threats, self._config.anomaly_share)
-        places = _of_classes(truth, self._task.structures).boxes_xyxy
+        known = threats, _of_classes(truth, self._task.structures).boxes_xyxy, hard
         return tuple(
-            vary_crop(_crop(scan, (threats, places), (self._config, spec, planter), rng), rng)
+            vary_crop(_crop(scan, known, (self._config, spec, planter), rng), rng)
             for _ in range(self._config.crops_per_scan)
         )
 
@@ -355,25 +385,29 @@ def _channels(
 
 def _crop(
     scan: Scan,
-    truth: tuple[Detections, Float32[np.ndarray, "n 4"]],
+    known: tuple[Detections, Float32[np.ndarray, "n 4"], Float32[np.ndarray, "m 4"]],
     settings: tuple[DataConfig, PreprocessSpec, Planter],
     rng: np.random.Generator,
 ) -> Picture:
     """Return a square crop, around a threat or elsewhere, brought to the size of the network.
 
-    Elsewhere is in a structure where any is labelled, since air teaches next to nothing.
+    Elsewhere is in a structure where any is labelled, since air teaches next to nothing, or where
+    a network was mistaken.
     """
     config, spec, planter = settings
-    threats, places = truth
+    threats, structures, hard = known
     side = int(config.crop_px * rng.uniform(*_ZOOM))
-    if len(threats) and rng.random() >= config.benign_crop_share:
-        box = threats.boxes_xyxy[rng.integers(len(threats))]
+    boxes = threats.boxes_xyxy if rng.random() >= config.benign_crop_share else _NOWHERE
+    if not len(boxes) and len(hard) and rng.random() < config.hard_share:
+        boxes = hard
+    if len(boxes):
+        box = boxes[rng.integers(len(boxes))]
         reach = 0.4 * side
         middle_x = (box[0] + box[2]) / 2 + rng.uniform(-reach, reach)
         middle_y = (box[1] + box[3]) / 2 + rng.uniform(-reach, reach)
     else:
         whole = np.asarray([0, 0, scan.width, scan.height], np.float32)
-        place = places[rng.integers(len(places))] if len(places) else whole
+        place = structures[rng.integers(len(structures))] if len(structures) else whole
         middle_x, middle_y = rng.uniform(place[0], place[2]), rng.uniform(place[1], place[3])
     x0 = int(np.clip(middle_x - side / 2, 0, max(scan.width - side, 0)))
     y0 = int(np.clip(middle_y - side / 2, 0, max(scan.height - side, 0)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,9 @@ import torch
 
 import nii
 from nii.annotations.coco import CocoImage, read_coco
-from nii.config import to_dict
 from nii.provenance import Provenance, SourceFile, sha256_of_file
 from nii.train import checkpoint
-from nii.train.config import DataConfig, TrainConfig
+from nii.train.config import DataConfig, TrainConfig, settings_without_places
 
 _GIT_SECONDS = 20
 
@@ -93,18 +92,6 @@ def _images(data: DataConfig) -> tuple[CocoImage, ...]:
         return ()
     images = read_coco(data.annotations, data.images or data.annotations.parent).images
     return images[: data.count] if data.count else images
-
-
-def settings_without_places(config: TrainConfig) -> dict[str, Any]:
-    """Return the settings as JSON types, with file names in place of paths."""
-    settings: dict[str, Any] = to_dict(config)
-    settings.pop("out")
-    settings.pop("initial")
-    for part in ("train", "validation"):
-        for key in ("annotations", "images"):
-            place = settings[part][key]
-            settings[part][key] = PurePath(place).name if place else None
-    return settings
 
 
 def git_commit(package: Path | None = None) -> str | None:

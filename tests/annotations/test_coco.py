@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nii import taxonomy
-from nii.annotations.coco import CocoImage, CocoSet, read_coco, write_coco
+from nii.annotations.coco import CocoImage, CocoSet, ObjectFacts, read_coco, write_coco
 from nii.detections import Detections
 from nii.errors import AnnotationError
 from nii.provenance import sha256_of_file
@@ -182,3 +182,49 @@ def test_what_is_no_chapter_is_refused(folder: Path, coco: CocoSet, value: objec
     path.write_text(json.dumps(data))
     with pytest.raises(AnnotationError, match="two digits"):
         read_coco(path, folder)
+
+
+def test_attributes_survive_writing_and_reading(folder: Path, coco: CocoSet) -> None:
+    """What else is known of an image and of a box comes back; a set without any states none."""
+    boxes = tuple({"source": "drawn", "number": k} for k in range(len(coco.images[0].truth)))
+    image = replace(coco.images[0], attributes={"blind": True}, box_attributes=boxes)
+    path = folder / "labels.json"
+    write_coco(CocoSet((image, coco.images[1])), path, folder)
+    again = read_coco(path, folder)
+    assert again.images[0].attributes == {"blind": True}
+    assert again.images[0].box_attributes == boxes
+    assert (again.images[1].attributes, again.images[1].box_attributes) == ({}, ())
+
+
+def test_attributes_that_are_no_object_are_refused(folder: Path, coco: CocoSet) -> None:
+    """A list of attributes is an error, and attributes of fewer boxes than there are as well."""
+    path = folder / "labels.json"
+    write_coco(coco, path, folder)
+    data = json.loads(path.read_text())
+    data["images"][0]["attributes"] = ["blind"]
+    path.write_text(json.dumps(data))
+    with pytest.raises(AnnotationError, match="attributes as dict"):
+        read_coco(path, folder)
+    with pytest.raises(ValueError, match="do not belong together"):
+        replace(coco.images[0], box_attributes=({},) * (len(coco.images[0].truth) + 1))
+
+
+def test_facts_of_objects_survive_writing_and_reading(folder: Path, coco: CocoSet) -> None:
+    """Kind, material and mass come back; where none is stated there is none."""
+    facts = tuple(ObjectFacts("rifle", "steel", 3.5) for _ in coco.images[0].truth.scores)
+    images = (replace(coco.images[0], objects=facts), *coco.images[1:])
+    write_coco(replace(coco, images=images), folder / "facts.json", folder)
+    again = read_coco(folder / "facts.json", folder)
+    assert again.images[0].objects == facts
+    assert all(image.objects == () for image in again.images[1:])
+
+
+@pytest.mark.parametrize("wrong", [{"kind": 3}, {"material": []}, {"mass_kg": -1}])
+def test_what_is_no_fact_is_refused(folder: Path, coco: CocoSet, wrong: dict[str, object]) -> None:
+    """A number as a kind, a list as a material and a negative mass are named."""
+    write_coco(coco, folder / "facts.json", folder)
+    data = json.loads((folder / "facts.json").read_text("utf-8"))
+    data["annotations"][0] |= wrong
+    (folder / "facts.json").write_text(json.dumps(data), "utf-8")
+    with pytest.raises(AnnotationError, match="kind and material as text"):
+        read_coco(folder / "facts.json", folder)

@@ -52,9 +52,18 @@ def test_limits_solve_the_binomial(trials: int, data: st.DataObject) -> None:
 
 
 def test_agrees_with_the_beta_quantile() -> None:
-    """The halving gives what scipy's beta quantile gives, for small and large counts."""
+    """The search gives what scipy's beta quantile gives, for small and large counts."""
     beta = pytest.importorskip("scipy.stats").beta
-    for successes, trials in ((1, 1), (1, 2), (3, 10), (99, 100), (500, 1000), (4321, 20_000)):
+    for successes, trials in (
+        (1, 1),
+        (1, 2),
+        (3, 10),
+        (99, 100),
+        (500, 1000),
+        (4321, 20_000),
+        (100_000, 200_000),
+        (7, 200_000),
+    ):
         low = beta.ppf(0.025, successes, trials - successes + 1)
         high = 1.0
         if successes < trials:

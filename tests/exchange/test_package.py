@@ -211,7 +211,7 @@ def test_odd_zip_entries_are_refused(tmp_path: Path, written: Path, kind: str) -
     members = _members(written)
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
-            entry = subject._entry(name)
+            entry = subject.entry_of(name)
             if name == "overlay.png" and kind == "packed":
                 entry.compress_type = zipfile.ZIP_DEFLATED
             if name == "overlay.png" and kind == "link":
@@ -219,7 +219,7 @@ def test_odd_zip_entries_are_refused(tmp_path: Path, written: Path, kind: str) -
             archive.writestr(entry, content)
         if kind == "twice":
             with pytest.warns(UserWarning, match="Duplicate"):
-                archive.writestr(subject._entry("overlay.png"), PNG)
+                archive.writestr(subject.entry_of("overlay.png"), PNG)
     if kind == "locked":
         _lock(path)
     with pytest.raises(NiiError, match="ask its sender"):
@@ -260,7 +260,7 @@ def _members(path: Path) -> Members:
 def _pack(path: Path, members: Members) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
-            archive.writestr(subject._entry(name), content)
+            archive.writestr(subject.entry_of(name), content)
 
 
 def _lock(path: Path) -> None:

@@ -65,6 +65,12 @@ def cut_top(plane: Plane) -> Plane:
     return plane[60:]
 
 
+def on_its_head(plane: Plane) -> Plane:
+    """Turn the picture over, the ground on top."""
+    plane[234:] *= 0.1
+    return plane[::-1]
+
+
 def margin(plane: Plane) -> Plane:
     """Fill the right end with black, as some exports do."""
     plane[:, 740:] = 0
@@ -88,6 +94,7 @@ def test_a_sound_scan_has_no_problem(rng: np.random.Generator) -> None:
         (bright_column, Problem.LINES, "0 rows, 2 columns"),
         (cut_left, Problem.CUT, "(left)"),
         (cut_top, Problem.CUT, "(top)"),
+        (on_its_head, Problem.UPSIDE_DOWN, "on its head"),
         (margin, Problem.BLANK, "7.5 % of the picture's columns"),
     ],
 )
@@ -99,6 +106,13 @@ def test_each_fault_is_said(
     health = health_of(Scan(plane[None]))
     assert problem in health.problems
     assert any(words in text for text in warnings_of(health))
+
+
+def test_an_upright_scan_stands_on_its_feet(rng: np.random.Generator) -> None:
+    """With the ground in the picture, and with a vehicle cut at the top, upright is upright."""
+    plane = np.ascontiguousarray(on_its_head(sound(rng))[::-1])
+    assert Problem.UPSIDE_DOWN not in health_of(Scan(plane[None])).problems
+    assert Problem.UPSIDE_DOWN not in health_of(Scan(cut_top(plane)[None])).problems
 
 
 def test_dense_cargo_is_dark(rng: np.random.Generator) -> None:

@@ -1,4 +1,4 @@
-"""Fixtures: a store with inspected scans, and a browser's view of it."""
+"""Fixtures: a store with inspected scans, accounts, and a browser's view of it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,40 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
+from argon2 import PasswordHasher
 
 from nii import formats
 from nii.inspection import Inspection, Level
+from nii.review import passwords
 from nii.review.app import create_app
+from nii.review.limits import Rate
 from nii.scan import Scan
-from nii.store import inspections, scans
+from nii.store import inspections, scans, tables, users
+from nii.store.audit import Actor
 from nii.store.database import Store, open_folder
 from nii.store.inspections import Filed
+from nii.store.users import Credentials, Profile, Role, User
 
 with warnings.catch_warnings():
     # Newer versions of Starlette prefer the package httpx2, and say so whenever they meet httpx.
     warnings.simplefilter("ignore")
+    from starlette.applications import Starlette
     from starlette.testclient import TestClient
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 EXAMPLE = Path(__file__).parents[1] / "store" / "inspection.json"
 ORIGIN = "http://127.0.0.1:8000"
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let passwords be hashed with few passes, but where a test is about the hashes."""
+    if "real_hashes" not in request.keywords:
+        quick = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+        monkeypatch.setattr(passwords, "HASHER", quick)
+        monkeypatch.setattr(passwords, "_NOBODY", [])
 
 
 @pytest.fixture
@@ -36,6 +53,30 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = open_folder(tmp_path / "store")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def account(store: Store) -> Callable[..., User]:
+    """Give a function that adds an account whose password is known."""
+
+    def add(
+        login: str,
+        role: Role = Role.OFFICER,
+        sites: tuple[int, ...] | None = None,
+        group: str | None = None,
+    ) -> User:
+        for number in sites or ():
+            with store.write() as connection:
+                table = tables.sites
+                known = connection.execute(sa.select(table).where(table.c.id == number)).first()
+                if known is None:
+                    row = {"id": number, "code": f"s{number}", "name": f"Site {number}"}
+                    connection.execute(sa.insert(table).values(row))
+        profile = Profile(login.capitalize(), role, "en", group, sites)
+        credentials = Credentials(passwords.hashed(PASSWORD))
+        return users.create(store, login, profile, credentials, Actor("test"), NOON)
+
+    return add
 
 
 @pytest.fixture
@@ -58,9 +99,42 @@ def file_scan(store: Store, tmp_path: Path, rng: np.random.Generator) -> Callabl
 
 
 @pytest.fixture
-def client(store: Store) -> Iterator[TestClient]:
-    """Give a client that behaves like a browser on one of our own pages."""
-    app = create_app(store, clock=lambda: NOON)
+def app(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Starlette]:
+    """Give the web app over the store, at noon; it lets strangers ask as often as they like."""
+    monkeypatch.setattr("nii.review.app.STRANGERS", Rate(burst=100_000, per_second=1.0))
+    monkeypatch.setattr("nii.review.accounts.TRIES", Rate(burst=100_000, per_second=1.0))
+    made = create_app(store, clock=lambda: NOON)
+    yield made
+    made.state.tiles.close()
+
+
+@pytest.fixture
+def stranger(app: Starlette) -> TestClient:
+    """Give a client that behaves like a browser on one of our own pages, not logged in."""
+    return _client(app)
+
+
+@pytest.fixture
+def browse(app: Starlette, store: Store, account: Callable[..., User]) -> Callable[..., TestClient]:
+    """Give a function that logs somebody in, and adds the account where there is none."""
+
+    def log_in(login: str = "officer", role: Role = Role.OFFICER, **more: object) -> TestClient:
+        if users.by_login(store, login) is None:
+            account(login, role, **more)
+        client = _client(app)
+        answer = client.post("/login", data={"login": login, "password": PASSWORD})
+        assert answer.status_code == 303, answer.text
+        return client
+
+    return log_in
+
+
+@pytest.fixture
+def client(browse: Callable[..., TestClient]) -> TestClient:
+    """Give a browser in which an officer is logged in."""
+    return browse()
+
+
+def _client(app: Starlette) -> TestClient:
     headers = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"}
-    with TestClient(app, base_url=ORIGIN, headers=headers, follow_redirects=False) as opened:
-        yield opened
+    return TestClient(app, base_url=ORIGIN, headers=headers, follow_redirects=False)

@@ -1,38 +1,36 @@
-"""Claims about the app as a whole and the server that runs it."""
+"""Claims about the app as a whole."""
 
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
-import httpx
 import pytest
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from nii.errors import ConfigError
-from nii.review import app as subject
 from nii.review import guard
-from nii.store import audit
-from nii.store.database import Store, open_folder
+from nii.store.database import Store
 from nii.store.inspections import Filed
 
+ORIGIN = "http://127.0.0.1:8000"
 
-def test_health(client: TestClient, store: Store) -> None:
-    """The health page tells whether the database answers."""
-    assert client.get("/healthz").json()["status"] == "ok"
+
+def test_health(stranger: TestClient, store: Store) -> None:
+    """The health page tells everybody whether the database answers."""
+    assert stranger.get("/healthz").json()["status"] == "ok"
     store.close()
     shutil.rmtree(store.files.parent)
-    assert client.get("/healthz").status_code == 503
+    assert stranger.get("/healthz").status_code == 503
 
 
-@pytest.mark.parametrize("path", ["/inspections/1", "/api/inspections/1"])
+@pytest.mark.parametrize("path", ["/inspections/1", "/api/v1/inspections/1"])
 def test_failures_of_ours_tell_nothing(
-    store: Store, file_scan: Callable[..., Filed], monkeypatch: pytest.MonkeyPatch, path: str
+    app: Starlette,
+    client: TestClient,
+    file_scan: Callable[..., Filed],
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
 ) -> None:
     """An unexpected error gives status 500 with the headers and without its inside."""
 
@@ -41,60 +39,51 @@ def test_failures_of_ours_tell_nothing(
 
     file_scan()
     monkeypatch.setattr("nii.store.decisions.of_inspection", fail)
-    app = subject.create_app(store)
-    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
-        answer = client.get(path)
+    quiet = TestClient(app, base_url=ORIGIN, raise_server_exceptions=False, cookies=client.cookies)
+    answer = quiet.get(path)
     assert answer.status_code == 500
     assert "secret" not in answer.text
     for name, value in guard.HEADERS.items():
         assert answer.headers[name] == value
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.1", "::", "example.org"])  # noqa: S104
-def test_other_machines_are_kept_out(tmp_path: Path, host: str) -> None:
-    """Without login the server refuses to listen on an address that others can reach."""
-    with pytest.raises(ConfigError, match="no login yet"):
-        subject.serve(tmp_path, host=host)
+def test_errors_speak_to_who_asks(client: TestClient) -> None:
+    """A page tells people in words, the API tells programs in JSON."""
+    page = client.get("/nowhere")
+    assert page.status_code == 404
+    assert "There is nothing here, or not for you." in page.text
+    answer = client.get("/api/v1/nowhere")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    page = client.get("/accounts")
+    assert page.status_code == 403
+    assert "not for your account" in page.text
 
 
-def test_a_real_server(tmp_path: Path, store: Store, file_scan: Callable[..., Filed]) -> None:
-    """Run as its own process, the server shows the queue, a picture, and stores a decision."""
-    filed = file_scan()
-    store.close()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    program = (
-        "import sys; from pathlib import Path; from nii.review.app import serve; "
-        "serve(Path(sys.argv[1]), port=int(sys.argv[2]))"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path / "store"), str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # noqa: S603
-    try:
-        base = f"http://127.0.0.1:{port}"
-        with httpx.Client(base_url=base, headers={"Origin": base}) as browser:
-            wait_for(browser)
-            assert f"/inspections/{filed.id}" in browser.get("/").text
-            picture = browser.get(f"/scans/{filed.scan_sha256}/picture.png")
-            assert picture.content.startswith(b"\x89PNG")
-            form = {"verdict": "inspect", "officer": "A. Officer", "reason": ""}
-            answer = browser.post(f"/inspections/{filed.id}/decisions", data=form)
-            assert answer.status_code == 303
-            assert "server" not in answer.headers
-    finally:
-        server.terminate()
-        server.communicate(timeout=10)
-    again = open_folder(tmp_path / "store")
-    assert audit.verify(again).head.number == 2
-    again.close()
+def test_what_nobody_expected_to_be_refused(client: TestClient) -> None:
+    """A refusal of the store that no page foresaw is told with its remedy, not as a failure."""
+    page = client.get("/?after=nowhere")
+    assert page.status_code == 422
+    assert "Start at the top." in page.text
 
 
-def wait_for(browser: httpx.Client) -> None:
-    """Wait until the server answers."""
-    for _ in range(200):
-        try:
-            if browser.get("/healthz").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail("the server did not start")
+def test_a_database_that_is_away(
+    app: Starlette, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the database does not answer, pages and programs get 503 and a time to try again."""
+    import sqlalchemy as sa
+
+    def fail(*_: object, **__: object) -> None:
+        raise sa.exc.OperationalError("BEGIN", {}, Exception("database is locked"))
+
+    quiet = TestClient(app, base_url=ORIGIN, raise_server_exceptions=False, cookies=client.cookies)
+    with monkeypatch.context() as patch:
+        patch.setattr("nii.store.queue.page", fail)
+        page, answer = quiet.get("/"), quiet.get("/api/v1/queue")
+    with monkeypatch.context() as patch:
+        patch.setattr("nii.store.sessions.find", fail)
+        stranger = quiet.get("/")
+    for each in (page, answer, stranger):
+        assert each.status_code == 503
+        assert each.headers["Retry-After"] == "2"
+    assert quiet.get("/").status_code == 200

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.testclient import TestClient
 
 from nii.review import guard
-from nii.review.app import create_app
-from nii.store import decisions
+from nii.store import tables
 from nii.store.database import Store
 from nii.store.inspections import Filed
+from nii.store.users import Role
 
 HOSTS = frozenset(guard.LOOPBACK_HOSTS)
-FORM = {"verdict": "inspect", "officer": "A. Officer", "reason": ""}
 FOREIGN = [
     {"Origin": "http://evil.example"},
     {"Origin": "null"},
@@ -29,6 +29,11 @@ FOREIGN = [
     {"Sec-Fetch-Site": "same-site"},
     {"Sec-Fetch-Site": "none"},
 ]
+FOR_EVERYBODY = {"/login", "/language", "/healthz", "/api/v1/openapi.json"}
+STREAMS = {"/events", "/api/v1/events/stream"}
+"""Never end by themselves."""
+OFTEN = {"/oidc/start", "/oidc/back"}
+"""Not there where no provider is set up."""
 
 
 def routes_of(routes: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -43,33 +48,50 @@ def routes_of(routes: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, 
 
 def address(path: str, filed: Filed) -> str:
     """Fill in what stands in braces."""
-    parts = {"{id}": filed.id, "{sha256}": filed.scan_sha256, "{size}": "thumbnail"}
+    parts = {
+        "{id}": filed.id,
+        "{sha256}": filed.scan_sha256,
+        "{size}": "thumbnail",
+        "{form}": "1",
+        "{level}": 0,
+        "{column}": 0,
+        "{row}": 0,
+    }
     for name, value in parts.items():
         path = path.replace(name, str(value))
     return path
 
 
 @pytest.fixture
-def every_route(client: TestClient, file_scan: Callable[..., Filed]) -> list[tuple[str, str]]:
+def every_route(app: Starlette, file_scan: Callable[..., Filed]) -> list[tuple[str, str]]:
     """Give method and address of every route, for an inspection that is there."""
     filed = file_scan()
-    assert isinstance(client.app, Starlette)
-    found = [(method, address(path, filed)) for method, path in routes_of(client.app.routes)]
-    assert len(found) > 8
-    return found
+    found = [(method, address(path, filed)) for method, path in routes_of(app.routes)]
+    assert len(found) > 60
+    return [(method, path) for method, path in found if path not in STREAMS]
+
+
+def events(store: Store) -> int:
+    """Return how many events there are."""
+    with store.read() as connection:
+        query = sa.select(sa.func.count()).select_from(tables.events)
+        return int(connection.execute(query).scalar_one())
 
 
 def test_every_answer_carries_the_headers(
-    client: TestClient, every_route: list[tuple[str, str]]
+    client: TestClient, stranger: TestClient, every_route: list[tuple[str, str]]
 ) -> None:
     """Pages, pictures, JSON, static files and errors all come with the protecting headers."""
     more = [("GET", "/static/style.css"), ("GET", "/nowhere"), ("DELETE", "/")]
-    for method, path in every_route + more:
-        answer = client.request(method, path)
-        assert answer.status_code < 500
-        for name, value in guard.HEADERS.items():
-            assert answer.headers[name] == value
-        assert "Cache-Control" in answer.headers
+    for browser in (client, stranger):
+        for method, path in every_route + more:
+            if path == "/logout":
+                continue
+            answer = browser.request(method, path)
+            assert answer.status_code < 500, path
+            for name, value in guard.HEADERS.items():
+                assert answer.headers[name] == value
+            assert "Cache-Control" in answer.headers
 
 
 def test_the_policy_lets_no_foreign_or_inline_script_run() -> None:
@@ -77,6 +99,33 @@ def test_the_policy_lets_no_foreign_or_inline_script_run() -> None:
     policy = guard.HEADERS["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'")
     assert not {"unsafe-inline", "unsafe-eval", "*", "data:", "http:"} & set(policy.split())
+
+
+def test_strangers_reach_nothing(
+    stranger: TestClient, store: Store, every_route: list[tuple[str, str]]
+) -> None:
+    """Without log-in every route but a few leads to the log-in page, or to 401 for programs."""
+    before = events(store)
+    for method, path in every_route:
+        answer = stranger.request(method, path)
+        if path in FOR_EVERYBODY | OFTEN:
+            continue
+        if path.startswith("/api/"):
+            assert answer.status_code == 401, path
+        else:
+            assert answer.status_code == 303, path
+            assert answer.headers["Location"].startswith("/login"), path
+    assert events(store) == before
+
+
+@pytest.mark.parametrize(
+    "cookie", ["nii-session=x", "nii-session=", "__Host-nii=x", "nii-session=\udc80", "a=b; c"]
+)
+def test_forged_cookies_open_nothing(stranger: TestClient, cookie: str) -> None:
+    """A cookie that we did not give is worth nothing."""
+    headers = {"Cookie": cookie.encode("utf-8", "surrogateescape")}
+    assert stranger.get("/", headers=headers).status_code == 303
+    assert stranger.get("/api/v1/queue", headers=headers).status_code == 401
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1:8000"])
@@ -91,28 +140,48 @@ def test_foreign_hosts_are_refused(
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
 def test_foreign_pages_change_nothing(
-    client: TestClient,
+    browse: Callable[..., TestClient],
     store: Store,
     every_route: list[tuple[str, str]],
     headers: dict[str, str],
 ) -> None:
-    """No request that another site can send changes anything."""
-    changing = [path for method, path in every_route if method not in ("GET", "HEAD")]
-    assert len(changing) == 2
-    for path in changing:
-        assert client.post(path, data=FORM, headers=headers).status_code == 403
-        assert client.post(path, json=FORM, headers=headers).status_code == 403
-    assert decisions.of_inspection(store, 1) == ()
+    """No request that another site can send changes anything, whoever is logged in."""
+    changing = [(m, path) for m, path in every_route if m not in ("GET", "HEAD")]
+    assert len(changing) > 20
+    for login, role in (("officer", Role.OFFICER), ("boss", Role.ADMINISTRATOR)):
+        client = browse(login, role)
+        before = events(store)
+        for method, path in changing:
+            answer = client.request(method, path, json={"verdict": "inspect"}, headers=headers)
+            assert answer.status_code == 403
+        assert events(store) == before
 
 
-def test_without_origin_nothing_changes(store: Store, file_scan: Callable[..., Filed]) -> None:
-    """A request that does not say where it comes from is refused."""
-    filed = file_scan()
-    with TestClient(create_app(store), base_url="http://localhost") as bare:
-        assert bare.post(f"/inspections/{filed.id}/decisions", data=FORM).status_code == 403
-        own = {"Origin": "http://localhost"}
-        answer = bare.post(f"/api/inspections/{filed.id}/decisions", json=FORM, headers=own)
-        assert answer.status_code == 201
+ROLES = {
+    "/accounts": Role.ADMINISTRATOR,
+    "/accounts/1": Role.ADMINISTRATOR,
+    "/tokens": Role.ADMINISTRATOR,
+    "/tokens/1": Role.ADMINISTRATOR,
+    "/settings": Role.ADMINISTRATOR,
+    "/log": Role.AUDITOR,
+}
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_roles_reach_their_pages_only(
+    browse: Callable[..., TestClient], every_route: list[tuple[str, str]], role: Role
+) -> None:
+    """Administration is for administrators, the log for auditors, deciding for officers."""
+    client = browse("somebody", role)
+    decides = role in (Role.OFFICER, Role.SUPERVISOR)
+    for method, path in every_route:
+        if path in ROLES:
+            status = client.request(method, path, data={"act": "none"}).status_code
+            assert (status == 403) is (role is not ROLES[path]), (method, path)
+        ends = ("/decisions", "/marks", "/outcomes", "/claim", "/next", "/release")
+        if method not in ("GET", "HEAD") and path.endswith(ends):
+            status = client.request(method, path).status_code
+            assert (status == 403) is (not decides), (method, path)
 
 
 @pytest.mark.parametrize(
@@ -137,19 +206,39 @@ def test_without_origin_nothing_changes(store: Store, file_scan: Callable[..., F
             {"host": "localhost", "origin": "http://localhost", "content-length": "9" * 99},
             413,
         ),
+        ("POST", {"host": "localhost", "authorization": "Bearer x", "content-length": "9"}, None),
+        ("POST", {"host": "localhost", "authorization": "Basic x", "content-length": "9"}, 403),
+        ("POST", {"host": "localhost", "authorization": "Bearer ", "content-length": "9"}, 403),
         ("PUT", {"host": "localhost"}, 403),
         ("OPTIONS", {"host": "localhost", "origin": "http://evil.example"}, 403),
     ],
 )
 def test_refusals(method: str, headers: dict[str, str], status: int | None) -> None:
     """The guard lets through, or says no with this status."""
-    answer = guard.refuse(method, "http", Headers(headers), HOSTS)
+    answer = guard.refuse(scope(method, headers), HOSTS)
     assert (answer.status_code if answer else None) == status
+
+
+def test_only_scans_may_be_large() -> None:
+    """One path takes large bodies, all others those of a form."""
+    large = {
+        "host": "localhost",
+        "authorization": "Bearer x",
+        "content-length": str(guard.BODY_LIMIT_BYTES + 1),
+    }
+    assert guard.refuse(scope("POST", large, guard.SCANS_PATH), HOSTS) is None
+    assert guard.refuse(scope("POST", large, "/api/v1/inspections/1/marks"), HOSTS) is not None
 
 
 def test_two_hosts_or_origins_are_refused() -> None:
     """A header that stands twice could be read in two ways."""
-    twice = Headers(raw=[(b"host", b"localhost"), (b"host", b"localhost")])
-    answer = guard.refuse("GET", "http", twice, HOSTS)
+    twice = [(b"host", b"localhost"), (b"host", b"localhost")]
+    answer = guard.refuse(scope("GET", {}) | {"headers": twice}, HOSTS)
     assert answer is not None
     assert answer.status_code == 421
+
+
+def scope(method: str, headers: dict[str, str], path: str = "/") -> dict[str, object]:
+    """Return the scope of a request."""
+    raw = Headers(headers).raw
+    return {"type": "http", "scheme": "http", "method": method, "path": path, "headers": raw}

@@ -88,7 +88,7 @@ def test_a_second_process_serves(server: str, detector: Detector, rng: np.random
     """Over the wire come the facts, the maps and the inspection that the model gives at home."""
     model = f"{server}/v2/models/{detector.card.name}"
     assert httpx.get(f"{server}/v2/health/live").status_code == 200
-    assert httpx.get(f"{model}/ready").json() == {"ready": True}
+    assert httpx.get(f"{model}/ready").json() == {"name": detector.card.name, "ready": True}
     facts = httpx.get(model).json()
     assert [row["name"] for row in facts["inputs"]] == ["detail", "overview"]
     given = inputs(rng)
@@ -147,6 +147,31 @@ def test_what_does_not_fit_is_told(detector: Detector, rng: np.random.Generator)
     assert answer.status_code == 422
     assert "/tmp" not in answer.json()["error"]  # noqa: S108 - the place of the copy is nobody's
     assert client.post("/inspect").status_code == 400
+
+
+def test_every_answer_has_the_form_of_the_protocol(detector: Detector) -> None:
+    """Health, facts and errors have exactly the keys that the protocol names, and are JSON."""
+    client = TestClient(create_app(detector))
+    card = detector.card
+    model = f"/v2/models/{card.name}"
+    assert client.get("/v2/health/live").json() == {"live": True}
+    assert client.get("/v2/health/ready").json() == {"ready": True}
+    for place in (model, f"{model}/versions/{card.version}"):
+        assert client.get(f"{place}/ready").json() == {"name": card.name, "ready": True}
+        facts = client.get(place).json()
+        assert {"name", "platform", "inputs", "outputs"} <= set(facts)
+        assert facts["versions"] == [card.version]
+        rows = [*facts["inputs"], *facts["outputs"]]
+        assert all(set(row) == {"name", "datatype", "shape"} for row in rows)
+    assert set(client.get("/v2").json()) == {"name", "version", "extensions"}
+    for answer, status in (
+        (client.get("/v2/nothing"), 404),
+        (client.get(f"{model}/infer"), 405),
+        (client.get("/v2/models/other"), 404),
+        (client.post(f"{model}/infer", content=b"{"), 400),
+    ):
+        assert answer.status_code == status
+        assert set(answer.json()) == {"error"}
 
 
 def test_size_and_line_are_bounded(detector: Detector) -> None:

@@ -27,6 +27,13 @@ def test_what_is_written_is_what_was_simulated(tmp_path: Path) -> None:
     limited = np.minimum(made.scan.transmission, scan.transmission.max())
     np.testing.assert_allclose(scan.transmission, limited, atol=1 / 65535)
     np.testing.assert_allclose(labels.images[2].truth.boxes_xyxy, made.truth.boxes_xyxy, atol=0.01)
+    facts = labels.images[2].objects
+    kinds = [a or b for a, b in zip(made.threat_kinds, made.structure_kinds, strict=True)]
+    assert [one.kind for one in facts] == kinds
+    assert [one.material for one in facts] == list(made.threat_materials)
+    assert made.threat_masses_kg is not None
+    masses = [np.nan if one.mass_kg is None else one.mass_kg for one in facts]
+    np.testing.assert_allclose(masses, made.threat_masses_kg, atol=1e-3)
 
 
 def test_a_run_goes_on_where_it_was_cut(tmp_path: Path) -> None:

@@ -3,49 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from nii.inspection import Inspection, Level
-from nii.store import inspections, scans
+from nii.store import inspections, scans, users
+from nii.store.audit import Actor
 from nii.store.database import Store, open_store
 from nii.store.inspections import Filed
+from nii.store.users import Credentials, Profile, Role, User
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 EXAMPLE = Path(__file__).with_name("inspection.json")
-POSTGRES_URL = os.environ.get("NII_TEST_POSTGRES_URL")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | Path]:
-    """Give the place of an empty database: a SQLite file, or a fresh schema in PostgreSQL."""
-    if request.param == "sqlite":
-        yield tmp_path / "nii.sqlite"
-        return
-    if POSTGRES_URL is None:
-        pytest.skip("NII_TEST_POSTGRES_URL names no PostgreSQL database")
-    schema = f"nii_test_{uuid.uuid4().hex}"
-    engine = sa.create_engine(POSTGRES_URL)
-    with engine.begin() as connection:
-        connection.execute(sa.schema.CreateSchema(schema))
-    url = engine.url.update_query_dict({"options": f"-csearch_path={schema}"})
-    yield url.render_as_string(hide_password=False)
-    with engine.begin() as connection:
-        connection.execute(sa.schema.DropSchema(schema, cascade=True))
-    engine.dispose()
 
 
 @pytest.fixture
-def store(database: str | Path, tmp_path: Path) -> Iterator[Store]:
+def store(desk_database: str | Path, tmp_path: Path) -> Iterator[Store]:
     """Give an empty store."""
-    opened = open_store(database, tmp_path / "files")
+    opened = open_store(desk_database, tmp_path / "files")
     yield opened
     opened.close()
 
@@ -54,13 +34,29 @@ def store(database: str | Path, tmp_path: Path) -> Iterator[Store]:
 def file_scan(store: Store, tmp_path: Path) -> Callable[..., Filed]:
     """Give a function that files an inspection of a scan with this content at this level."""
 
-    def file(content: str, level: Level = Level.SEARCH) -> Filed:
+    def file(
+        content: str,
+        level: Level = Level.SEARCH,
+        change: Callable[[Inspection], Inspection] = lambda inspection: inspection,
+        at: datetime = NOON,
+    ) -> Filed:
         path = tmp_path / "truck.tif"
         path.write_text(content)
         kept = scans.keep(store, [path])
-        return inspections.add(store, kept, _example(kept.sha256, level), NOON)
+        return inspections.add(store, kept, change(_example(kept.sha256, level)), at)
 
     return file
+
+
+@pytest.fixture
+def add_user(store: Store) -> Callable[..., User]:
+    """Give a function that adds a user."""
+
+    def add(login: str, role: Role = Role.OFFICER, **more: Any) -> User:  # noqa: ANN401
+        profile = Profile(login.title(), role, **more)
+        return users.create(store, login, profile, Credentials("hash"), Actor("setup"), NOON)
+
+    return add
 
 
 @pytest.fixture

@@ -24,7 +24,9 @@ def test_open_again_keeps_what_is_there(database: str | Path, tmp_path: Path) ->
         with store.write() as connection:
             count = connection.execute(sa.text("SELECT count(*) FROM scans")).scalar_one()
             if expected == 0:
-                insert = "INSERT INTO scans VALUES (:sha256, :files, :kept_at)"
+                insert = (
+                    "INSERT INTO scans (sha256, files, kept_at) VALUES (:sha256, :files, :kept_at)"
+                )
                 connection.execute(sa.text(insert), row)
         store.close()
         assert count == expected
@@ -56,7 +58,7 @@ def test_other_databases_are_refused(url: str, tmp_path: Path) -> None:
 
 def test_an_error_undoes_the_transaction(store: Store) -> None:
     """What was written before an error is not there afterwards."""
-    insert = sa.text("INSERT INTO scans VALUES ('a', '[]', 'now')")
+    insert = sa.text("INSERT INTO scans (sha256, files, kept_at) VALUES ('a', '[]', 'now')")
     with pytest.raises(sa.exc.IntegrityError), store.write() as connection:  # noqa: PT012
         connection.execute(insert)
         connection.execute(insert)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -53,6 +54,30 @@ def test_another_scan_is_refused(store: Store, tmp_path: Path, example: Example)
     path.write_bytes(b"scan")
     with pytest.raises(NiiError, match="changed while"):
         inspections.add(store, scans.keep(store, [path]), example("0" * 64), NOON)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"class_name": "x" * 65},
+        {"class_name": "a\x00b"},
+        {"category": ""},
+        {"score": 1.5},
+        {"score": float("nan")},
+    ],
+)
+def test_what_no_model_says_is_refused(
+    store: Store, file_scan: FileScan, wrong: dict[str, Any]
+) -> None:
+    """An inspection from outside that some engine could not hold is refused by all of them."""
+
+    def change(inspection: Inspection) -> Inspection:
+        first, *rest = inspection.regions
+        return replace(inspection, regions=(replace(first, **wrong), *rest))
+
+    with pytest.raises(NiiError):
+        file_scan("one", change=change)
+    assert audit.head(store).number == 0
 
 
 @pytest.mark.parametrize("step", ["register", "append"])

@@ -1,78 +1,243 @@
-// Keys and magnifier of the page of one inspection. The page works without this file.
-"use strict";
+// One inspection: who holds it, the time it takes, marks, drafts, keys, and what was switched on.
+import { send, typing } from "./page.js";
 
-const svg = document.getElementById("scan");
-const whole = svg.viewBox.baseVal;
-const width = whole.width;
-const height = whole.height;
-const show = document.getElementById("show");
-const officer = document.getElementById("officer");
-const NEIGHBOURHOOD = 4; // the part of the picture shown is so many times as large as the region
+const page = JSON.parse(document.getElementById("page").textContent);
+const api = `/api/v1/inspections/${page.id}`;
+const form = document.getElementById("decide");
+const holder = document.getElementById("holder");
+const DRAFT = `draft-${page.user}-${page.id}`;
 
-function toggle() {
-  document.getElementById("regions").style.display = show.checked ? "" : "none";
+// ── the viewer ────────────────────────────────────────────────────────────────────────────────
+
+let viewer = null;
+try {
+  const { openViewer } = await import("/static/viewer/viewer.js");
+  viewer = await openViewer(document.getElementById("viewer"));
+} catch (error) {
+  document.getElementById("viewer").textContent = `${page.texts.no_viewer} (${error.message})`;
 }
 
 function choose(number) {
-  for (const each of document.querySelectorAll("g.region, tr[data-number]")) {
-    each.classList.toggle("chosen", each.dataset.number === String(number));
+  for (const row of document.querySelectorAll("#regions > li")) {
+    row.classList.toggle("chosen", row.dataset.number === String(number));
   }
 }
 
-function enlarge(number) {
-  const region = document.querySelector(`g.region[data-number="${number}"] rect`);
-  if (!region) return;
-  const box = { x: +region.getAttribute("x"), y: +region.getAttribute("y"),
-                w: +region.getAttribute("width"), h: +region.getAttribute("height") };
-  const scale = Math.min(1, Math.max(box.w / width, box.h / height) * NEIGHBOURHOOD);
-  const view = { w: width * scale, h: height * scale };
-  const x = Math.min(Math.max(box.x + box.w / 2 - view.w / 2, 0), width - view.w);
-  const y = Math.min(Math.max(box.y + box.h / 2 - view.h / 2, 0), height - view.h);
-  setView(x, y, view.w, view.h);
-  choose(number);
+document.addEventListener("nii:select", (event) => choose(event.detail.region));
+
+for (const pick of document.querySelectorAll(".pick")) {
+  pick.addEventListener("click", () => {
+    choose(pick.dataset.number);
+    viewer?.select(Number(pick.dataset.number));
+  });
 }
 
-function setView(x, y, w, h) {
-  svg.setAttribute("viewBox", `${x} ${y} ${w} ${h}`);
-  for (const text of svg.querySelectorAll("text")) text.setAttribute("font-size", w / 80);
+// ── claim ─────────────────────────────────────────────────────────────────────────────────────
+
+function tell(text) {
+  holder.hidden = !text;
+  holder.textContent = text;
 }
 
-function reset() {
-  setView(0, 0, width, height);
-  choose(0);
+async function claim() {
+  try {
+    await send(`${api}/claim`, {});
+    if (!page.held) tell("");
+  } catch (error) {
+    tell(error.message);
+  }
 }
 
-function follow(id, address) {
-  const link = document.getElementById(id);
-  if (link || address) location.assign(link ? link.href : address);
+if (page.claims) {
+  claim();
+  setInterval(() => { if (!document.hidden) claim(); }, page.claim_seconds * 400);
+}
+
+// ── time on this scan: counted from the first opening, also over a reload ──────────────────────
+
+const opened = Number(sessionStorage.getItem(`${DRAFT}-opened`)) || Date.now();
+sessionStorage.setItem(`${DRAFT}-opened`, String(opened));
+const timer = document.getElementById("timer");
+function tick() {
+  const seconds = Math.floor((Date.now() - opened) / 1000);
+  timer.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+tick();
+setInterval(tick, 1000);
+
+// ── what is switched on and looked at goes into the log, in batches ────────────────────────────
+
+let shown = [];
+function flush() {
+  if (!shown.length) return;
+  const batch = shown.splice(0, 100);
+  send(`${api}/views`, { items: batch }).catch(() => { shown = batch.concat(shown).slice(-1000); });
+}
+document.addEventListener("nii:toggle", (event) => {
+  const { tool, value } = event.detail;
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  const item = { at: new Date().toISOString(), tool: String(tool).slice(0, 64), value: text.slice(0, 100) };
+  shown.push(item);
+});
+if (page.logs) {
+  setInterval(flush, 5000);
+  addEventListener("pagehide", flush);
+}
+
+// ── marks ─────────────────────────────────────────────────────────────────────────────────────
+
+for (const button of document.querySelectorAll("button[data-mark]")) {
+  button.addEventListener("click", async () => {
+    const region = Number(button.dataset.region);
+    const siblings = document.querySelectorAll(`button[data-mark][data-region="${region}"]`);
+    try {
+      await send(`${api}/marks`, { mark: button.dataset.mark, region_number: region });
+      for (const each of siblings) each.setAttribute("aria-pressed", String(each === button));
+    } catch (error) {
+      tell(error.message);
+    }
+  });
+}
+
+/** Show the officers' boxes as the server now has them. */
+async function refreshBoxes() {
+  const answer = await fetch(document.getElementById("viewer").dataset.inspection);
+  if (answer.ok) viewer?.setBoxes((await answer.json()).boxes);
+}
+
+async function remark(body, text) {
+  try {
+    await send(`${api}/marks`, body);
+    const line = document.createElement("p");
+    line.className = "small";
+    line.textContent = text;
+    document.getElementById("drawn").append(line);
+  } catch (error) {
+    tell(error.message);
+  }
+  await refreshBoxes();
+}
+
+document.addEventListener("nii:box", ({ detail }) => remark(
+  { mark: "drawn", box_xyxy: detail.box_xyxy, remark: detail.remark || "" },
+  `▢ ${page.texts.drawn}${detail.remark ? `: ${detail.remark}` : ""}`,
+));
+document.addEventListener("nii:unbox", ({ detail }) => remark(
+  { mark: "withdrawn", withdraws: detail.id }, `▢ ${page.texts.withdrawn}`,
+));
+
+// ── the decision ──────────────────────────────────────────────────────────────────────────────
+
+const reasons = document.getElementById("reasons");
+const groups = document.getElementById("groups");
+
+function verdict() {
+  return form?.querySelector("[name=verdict]:checked")?.value;
+}
+
+function fits() {
+  const chosen = verdict();
+  let number = 0;
+  for (const label of reasons.querySelectorAll("label")) {
+    const there = chosen === label.dataset.verdict;
+    label.hidden = !there;
+    label.style.display = there ? "" : "none";
+    const input = label.querySelector("input");
+    if (!there) input.checked = false;
+    label.querySelector("kbd")?.remove();
+    if (there && ++number <= 9) {
+      const key = document.createElement("kbd");
+      key.textContent = String(number);
+      label.append(key);
+    }
+  }
+  reasons.hidden = number === 0;
+  groups.hidden = chosen !== "refer";
+}
+
+function keep() {
+  const fields = Object.fromEntries(new FormData(form));
+  delete fields.opened;
+  sessionStorage.setItem(DRAFT, JSON.stringify(fields));
+}
+
+function restore() {
+  const text = sessionStorage.getItem(DRAFT);
+  if (!text) return;
+  const fields = JSON.parse(text);
+  for (const name of ["verdict", "reason_code"]) {
+    const input = form.querySelector(`[name=${name}][value="${CSS.escape(fields[name] || "-")}"]`);
+    if (input && !form.querySelector(`[name=${name}]:checked`)) input.checked = true;
+  }
+  form.reason.value ||= fields.reason || "";
+  form.group.value ||= fields.group || "";
+}
+
+function focusDecision() {
+  document.getElementById("again").open = true;
+  (form.querySelector("[name=verdict]:checked") || form.querySelector("[name=verdict]")).focus();
+}
+
+/** A digit in the decision chooses a decision, then a reason of it. */
+function digit(key) {
+  const inReasons = document.activeElement?.name === "reason_code";
+  const labels = inReasons
+    ? [...reasons.querySelectorAll("label")].filter((label) => !label.hidden)
+    : [...form.querySelectorAll("label:has([name=verdict])")];
+  const input = labels[Number(key) - 1]?.querySelector("input");
+  if (!input) return;
+  input.checked = true;
+  input.focus();
+  fits();
+  if (!inReasons) [...reasons.querySelectorAll("label")].find((label) => !label.hidden)?.querySelector("input").focus();
+  keep();
+}
+
+if (form) {
+  if (!page.decided) restore();
+  fits();
+  form.addEventListener("input", () => { fits(); keep(); });
+  form.addEventListener("submit", () => {
+    form.opened.value = new Date(opened).toISOString();
+    flush();
+  });
+  if (page.decided && !page.problem) {
+    sessionStorage.removeItem(DRAFT);
+    sessionStorage.removeItem(`${DRAFT}-opened`);
+  }
 }
 
 const KEYS = {
-  r() { show.checked = !show.checked; toggle(); },
-  d() { document.querySelector("input[name=verdict]").focus(); },
-  n() { follow("following", null); },
-  q() { follow(null, "/"); },
-  0: reset,
-  Escape: reset,
+  d: () => form && focusDecision(),
+  n: () => page.decided && document.querySelector("form[action='/next']")?.requestSubmit(),
+  q: () => location.assign("/"),
 };
 
+// Keys of this page come before those of the viewer, and only these.
 document.addEventListener("keydown", (event) => {
+  if (event.key === "F1") {
+    document.getElementById("keys").showModal();
+    event.preventDefault();
+    return;
+  }
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  if (event.key === "Escape") document.activeElement.blur();
-  else if (event.target.matches("textarea, input:not([type=radio], [type=checkbox])")) return;
-  const act = Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : null;
-  if (act) act();
-  else if (/^[1-9]$/.test(event.key)) enlarge(event.key);
-  else return;
+  const deciding = form?.contains(event.target);
+  if (deciding && event.key === "Escape") {
+    document.activeElement.blur();
+    (document.querySelector("#viewer canvas, #viewer [tabindex]") || document.body).focus();
+  } else if (deciding && event.key === "Enter" && event.target.type === "radio") {
+    form.requestSubmit(form.querySelector("[name=then][value=next]"));
+  } else if (typing(event.target)) {
+    return;
+  } else if (deciding && /^[1-9]$/.test(event.key)) {
+    digit(event.key);
+  } else if (Object.hasOwn(KEYS, event.key.toLowerCase())) {
+    KEYS[event.key.toLowerCase()]();
+  } else {
+    return;
+  }
   event.preventDefault();
-});
-show.addEventListener("change", toggle);
-for (const button of document.querySelectorAll("button.zoom")) {
-  button.addEventListener("click", () => enlarge(button.dataset.number));
-}
+  event.stopPropagation();
+}, true);
 
-// The name is kept for this browser tab only, so that it need not be typed again for every scan.
-try {
-  officer.value ||= sessionStorage.getItem("officer") || "";
-  officer.form.addEventListener("submit", () => sessionStorage.setItem("officer", officer.value));
-} catch { /* a browser that stores nothing asks each time */ }
+document.getElementById("help").addEventListener("click", () => document.getElementById("keys").showModal());
