@@ -58,7 +58,7 @@ def test_what_a_card_cannot_mean_is_refused() -> None:
         {"variants": {"int3": VariantSpec("", "", 1, 1, 1.0, 1.0, 1.0)}},
     ):
         with pytest.raises(ValueError, match=r"taxonomy|differ|known"):
-            replace(_CARD, **change)  # type: ignore[arg-type]
+            replace(_CARD, **change)
 
 
 def test_a_card_with_a_guarantee_survives_json_and_refuses_what_it_does_not_know() -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from nii import boxes as geometry
@@ -80,6 +81,25 @@ class Batch:
             for field in dataclasses.fields(self)
         }
         return Batch(**moved)
+
+    def widened(self, columns: int) -> Batch:
+        """Return the batch with its overviews padded on the right, as :func:`collate` pads.
+
+        Args:
+            columns: of the overview; not fewer than it has.
+        """
+        missing = columns - self.overview.shape[3]
+        if not missing:
+            return self
+        cells = columns // _STRUCTURE_STRIDE - self.structure_centre.shape[3]
+        maps = {
+            field.name: functional.pad(
+                getattr(self, field.name), (0, cells), value=float(field.name.endswith("ltrb"))
+            )
+            for field in dataclasses.fields(self)
+            if field.name.startswith("structure")
+        }
+        return replace(self, overview=functional.pad(self.overview, (0, missing)), **maps)
 
 
 @runtime_checkable

@@ -80,6 +80,8 @@ class Run:
             None where the loss or its gradient is not finite; then nothing has changed but the
             running means of the batch norms, which are put back too.
         """
+        widest = [float(batch.overview.shape[3])]
+        batch = batch.widened(int(self._group.agree(widest, self._compute.device)[0]))
         self.network.train()
         for part in self._frozen:
             part.eval()

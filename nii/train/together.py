@@ -6,9 +6,6 @@ decision about time is the same everywhere. So a process whose share holds no bo
 all, takes part in every exchange, and nobody waits for it in vain.
 
     torchrun --nproc-per-node 2 -m nii.cli train configs/compact_small.toml
-
-Overviews are padded to the widest of a share, not of the whole batch; there the two differ a little
-where scans differ in width.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from nii import taxonomy
 from nii.detections import Detections
 from nii.preprocess import PreprocessSpec, detail_channels, preprocess
 from nii.scan import Scan
-from nii.train.config import DataConfig
+from nii.train.config import DataConfig, TrainConfig
 from nii.train.dataset import Task, TrainingSet, _channels, collate, open_source
 
 TASK = Task(("firearm", "brick"), ("container",), PreprocessSpec())
@@ -43,6 +43,27 @@ class OneBlock:
 def make_set(epoch: int = 0) -> TrainingSet:
     """Return the training set of one epoch."""
     return TrainingSet(OneBlock(), CONFIG, TASK, seed=1, epoch=epoch)
+
+
+def test_overviews_are_widened_as_they_would_have_been_collated(config: TrainConfig) -> None:
+    """Two shares brought to the width of the whole batch are the whole batch.
+
+    But for the foot of a hill that reached into the padding: there is none of it in a share.
+    """
+    task = Task(config.threats, config.structures, config.preprocess)
+    source = open_source(config.train)
+    items = TrainingSet(source, config.train, task, 0, 0)
+    samples = [items[row] for row in range(4)]
+    whole = collate(samples, task=task, crop_px=config.train.crop_px)
+    shares = [collate(samples[row::2], task=task, crop_px=config.train.crop_px) for row in (0, 1)]
+    assert len({share.overview.shape[3] for share in shares}) == 2
+    wide = [share.widened(whole.overview.shape[3]) for share in shares]
+    for name in ("overview", "structure_centre", "structure_inside", "structure_ltrb"):
+        for row, share in enumerate(wide):
+            apart = getattr(share, name) - getattr(whole, name)[row::2]
+            foot = 0.05 if name == "structure_centre" else 0.0
+            assert float(apart.abs().max()) <= foot, name
+    assert whole.widened(whole.overview.shape[3]) is whole
 
 
 def test_hills_stand_on_the_block_in_every_crop() -> None:

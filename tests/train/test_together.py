@@ -89,16 +89,18 @@ def _run(out: Path, count: int) -> list[dict[str, float]]:
 def test_three_processes_equal_one(tmp_path: Path) -> None:
     """Two scans a step: the third process never gets one, others often none with a threat.
 
-    Nobody waits in vain, the losses of all steps are those of one process, and so are the weights.
+    Nobody waits in vain, and losses and weights are those of one process. Only rounding differs: it
+    grows with the steps, in the branch whose norms see few cells.
     """
     one, three = _run(tmp_path / "one", 1), _run(tmp_path / "three", 3)
     assert len(one) == len(three) == 4
-    for single, shared in zip(one, three, strict=True):
-        assert shared == pytest.approx(single, rel=2e-3, abs=1e-4)
+    for step, (single, shared) in enumerate(zip(one, three, strict=True)):
+        assert shared == pytest.approx(single, rel=1e-5 if step < 2 else 2e-3, abs=1e-5)
     before, after = (load(tmp_path / name / LAST).network for name in ("one", "three"))
     assert before.keys() == after.keys()
     for name, part in before.items():
-        assert np.allclose(part.numpy(), after[name].numpy(), rtol=5e-3, atol=5e-4), name
+        near = 2e-5 if name.startswith("detail") else 1e-2
+        assert np.allclose(part.numpy(), after[name].numpy(), rtol=near, atol=near), name
 
 
 def test_a_shared_norm_is_a_batch_norm() -> None:
