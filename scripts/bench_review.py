@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import random
 import re
 import socket
@@ -32,10 +33,11 @@ import psutil
 
 from nii.review import passwords
 from nii.store import users
-from nii.store.audit import Actor
+from nii.store.audit import Actor, canonical
 from nii.store.database import Store, open_folder
 from nii.store.users import Credentials, Profile, Role
 
+EXAMPLE = Path(__file__).parents[1] / "tests" / "store" / "inspection.json"
 PASSWORD = "correct horse battery"  # noqa: S105 - of a store that is thrown away
 PROGRAM = "import sys; from nii.cli import main; sys.exit(main(sys.argv[1:]))"
 WISHED_MS = 300.0
@@ -60,6 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         store = open_folder(Path(name))
         begun = time.perf_counter()
+        bench_queue.TEXT = whole_inspection()  # here somebody reads it
         bench_queue.fill(store, options.inspections)
         bench_queue.analyse(store)
         make_officers(store, options.officers)
@@ -77,6 +80,13 @@ def main() -> None:
             server.terminate()
             server.wait(timeout=20)
         report(times, options.seconds, memory)
+
+
+def whole_inspection() -> str:
+    """Return an inspection that can be read, with the marks that the filling replaces."""
+    found = json.loads(EXAMPLE.read_text("utf-8"))
+    found["scan"] |= {"sha256": "@sha@", "container_numbers": ["@box@"]}
+    return canonical(found)
 
 
 def make_officers(store: Store, count: int) -> None:

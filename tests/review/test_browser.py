@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +22,9 @@ from nii.store import audit, decisions
 from nii.store.database import Store, open_folder
 from nii.store.inspections import Filed
 from nii.store.users import Role
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -78,13 +82,13 @@ def serve(store: Store) -> Iterator[Callable[[], Served]]:
 
 
 @pytest.fixture
-def open_page() -> Iterator[Callable[..., playwright.Page]]:
+def open_page() -> Iterator[Callable[..., Page]]:
     """Give a function that opens a window of its own; no page may complain in its console."""
     complaints: list[str] = []
     with playwright.sync_playwright() as tool:
         browser = tool.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
 
-        def new(served: Served, path: str = "/") -> playwright.Page:
+        def new(served: Served, path: str = "/") -> Page:
             context = browser.new_context(viewport={"width": 1366, "height": 768})
             page = context.new_page()
             page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -104,7 +108,7 @@ def open_page() -> Iterator[Callable[..., playwright.Page]]:
     assert not complaints
 
 
-def log_in(page: playwright.Page, login: str, password: str = PASSWORD) -> None:
+def log_in(page: Page, login: str, password: str = PASSWORD) -> None:
     """Fill in the form of the log-in, with the keyboard."""
     page.focus("#login")  # it has the focus by itself once the page is there
     page.keyboard.type(login)
@@ -115,7 +119,7 @@ def log_in(page: playwright.Page, login: str, password: str = PASSWORD) -> None:
     page.wait_for_load_state()
 
 
-def check_access(page: playwright.Page) -> None:
+def check_access(page: Page) -> None:
     """Check that a page can be used by everybody, as far as a tool can tell."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -132,7 +136,7 @@ def test_from_the_first_start_to_a_decision(
     store: Store,
     file_scan: Callable[..., Filed],
     serve: Callable[[], Served],
-    open_page: Callable[..., playwright.Page],
+    open_page: Callable[..., Page],
 ) -> None:
     """One-time password, own password, an officer's account; then a decision, all by keyboard."""
     first, second = file_scan(Level.SEARCH), file_scan(Level.LOOK)
@@ -188,7 +192,7 @@ def test_two_officers_see_each_other(
     account: Callable[..., object],
     file_scan: Callable[..., Filed],
     serve: Callable[[], Served],
-    open_page: Callable[..., playwright.Page],
+    open_page: Callable[..., Page],
 ) -> None:
     """What one officer claims appears on the other's queue by itself, and in their language."""
     filed = file_scan()
@@ -223,7 +227,7 @@ def test_regions_are_confirmed_and_views_are_logged(
     account: Callable[..., object],
     file_scan: Callable[..., Filed],
     serve: Callable[[], Served],
-    open_page: Callable[..., playwright.Page],
+    open_page: Callable[..., Page],
 ) -> None:
     """A click confirms a region; a tool switched on stands in the log; F1 tells the keys."""
     from nii.review.logbook import lines

@@ -51,7 +51,7 @@ def test_every_position_is_known(rng: np.random.Generator) -> None:
         layout = position.Layout(
             tuple(parts[:1]) if rng.random() < 0.7 else (),
             parts[1] if rng.random() < 0.7 else None,
-            (None, "left", "right")[int(rng.integers(3))],  # type: ignore[arg-type]
+            (None, "left", "right")[int(rng.integers(3))],
             height,
             width,
         )
