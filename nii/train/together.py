@@ -47,7 +47,7 @@ class Group:
         """Return the sum over all processes; gradients flow back to each."""
         if self.count == 1:
             return value
-        summed: Tensor = _Total.apply(value)  # type: ignore[no-untyped-call]
+        summed: Tensor = _Total.apply(value)
         return summed
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -58,7 +58,7 @@ class Group:
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in learning]
         flat = torch.cat([grad.reshape(-1) for grad in grads])
         distributed.all_reduce(flat)
-        parts = (flat / self.count).split([p.numel() for p in learning])
+        parts = torch.split(flat / self.count, [p.numel() for p in learning])
         for parameter, part in zip(learning, parts, strict=True):
             parameter.grad = part.reshape(parameter.shape)
 
@@ -93,13 +93,15 @@ class SharedNorm(nn.BatchNorm2d):
     def forward(self, features: Tensor) -> Tensor:
         """Return features with mean 0 and variance 1 over the whole batch, scaled and shifted."""
         if not self.training or self.running_mean is None or self.running_var is None:
-            return super().forward(features)
+            plain: Tensor = super().forward(features)
+            return plain
         # Sums around the running mean lose no digits, and it is the same in every process.
         around = self.running_mean.clone()
         apart = features.float() - around[None, :, None, None]
         count = apart.new_full((1,), apart.numel() / apart.shape[1])
         sums = torch.cat([apart.sum((0, 2, 3)), apart.square().sum((0, 2, 3)), count])
-        first, second, whole = self._group.total(sums).split([apart.shape[1]] * 2 + [1])
+        sizes = [apart.shape[1]] * 2 + [1]
+        first, second, whole = torch.split(self._group.total(sums), sizes)
         whole = whole.detach()
         cells = whole.clamp(min=1)
         mean = first / cells

@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="training needs torch, which is not installe
 from nii.annotations.coco import read_coco
 from nii.bundle import Bundle, read_bundle
 from nii.errors import BundleError, ConfigError
-from nii.evaluate.compare import Difference
+from nii.evaluate.compare import Difference, Verdict
 from nii.evaluate.intervals import Interval
 from nii.formats import write
 from nii.infer.detect import Detector
@@ -36,14 +36,14 @@ _BOX = ((30.0, 30.0, 150.0, 80.0),)
 
 
 def _difference(gap: float, low: float, high: float) -> Difference:
-    verdict = "better" if low > 0 else "worse" if high < 0 else "not decided"
+    verdict: Verdict = "better" if low > 0 else "worse" if high < 0 else "not decided"
     return Difference("P_d", 0.5 + gap, 0.5, gap, Interval(low, high, "bootstrap"), verdict)
 
 
 def test_planted_threats_are_held_back_and_named() -> None:
     """Scans with threats among benign ones score higher: none of them teaches or measures."""
     rng = np.random.default_rng(0)
-    groups = [(Path(f"{number:03}.png"),) for number in range(100)]
+    groups: list[tuple[Path, ...]] = [(Path(f"{number:03}.png"),) for number in range(100)]
     planted = {groups[row] for row in (7, 40, 77)}
     scored = {
         files: (float(rng.uniform(0.5, 0.9) if files in planted else rng.beta(1, 12)), _BOX)

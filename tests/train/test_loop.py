@@ -22,6 +22,7 @@ from nii.train.checkpoint import BEST, LAST, load
 from nii.train.config import TrainConfig
 from nii.train.loop import METRICS_FILE, MOST_BAD_STEPS, Progress, train
 from nii.train.run import Run
+from nii.train.validate import validate
 
 
 def _until(step: int, act: Callable[[], None]) -> Callable[[Progress], None]:
@@ -99,11 +100,10 @@ def test_validations_that_bring_nothing_end_a_run(
 ) -> None:
     """With a patience of two, the third validation without a better one never comes."""
     asked: list[int] = []
-    real = loop.validate
 
     def same(*given: Any) -> Any:  # noqa: ANN401
         asked.append(1)
-        return replace(real(*given), selection=0.5)
+        return replace(validate(*given), selection=0.5)
 
     monkeypatch.setattr(loop, "validate", same)
     config = replace(config, epochs=50, validate_every=1, patience=2, validation_scans=1)

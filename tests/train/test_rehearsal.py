@@ -11,9 +11,9 @@ import pytest
 pytest.importorskip("torch", reason="training needs torch, which is not installed")
 
 from nii.errors import NiiError
-from nii.train import rehearsal
 from nii.train.config import TrainConfig
 from nii.train.rehearsal import rehearse
+from nii.train.run import Run
 
 
 def test_every_part_runs_once_and_nothing_stays(config: TrainConfig, tmp_path: Path) -> None:
@@ -32,6 +32,6 @@ def test_every_part_runs_once_and_nothing_stays(config: TrainConfig, tmp_path: P
 
 def test_what_breaks_is_told_at_once(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loss that is no number ends the rehearsal, not the first hour of the run."""
-    monkeypatch.setattr(rehearsal.Run, "learn", lambda *_: None)
+    monkeypatch.setattr(Run, "learn", lambda *_: None)
     with pytest.raises(NiiError, match="not finite"):
         rehearse(replace(config, amp="off"))
