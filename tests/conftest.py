@@ -42,6 +42,14 @@ settings.register_profile(
 settings.load_profile("nii")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what draws in a browser on one worker: two at once draw slower than one after another."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if "browser" in fixtures or item.path.name == "test_browser.py":
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Return a generator of random numbers that starts the same in every test."""

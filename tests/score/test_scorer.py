@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from nii.errors import ProviderError
+from nii.errors import ProviderError, ScanFormatError
 from nii.infer import parquet
 from nii.score import scorer
 from nii.score.archive import Place, find
@@ -55,7 +55,7 @@ def test_a_vanished_scan_is_a_row_a_vanished_archive_is_not(
     rows = list(Scorer(archive, bench.Marker()).rows(groups))
     assert "No such file" in rows[2]["error"]
     folder.rename(folder.with_name("gone"))
-    with pytest.raises((OSError, scorer.ScanFormatError), match="No such file"):
+    with pytest.raises((OSError, ScanFormatError), match="No such file"):
         list(Scorer(archive, bench.Marker()).rows(groups))
 
 

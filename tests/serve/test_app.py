@@ -104,10 +104,10 @@ def test_a_second_process_serves(server: str, detector: Detector, rng: np.random
         rest = rest[size:]
         assert np.allclose(found, expected, atol=1e-5)
     answer = httpx.post(f"{server}/inspect", content=SAMPLE.read_bytes(), timeout=60)
-    found = Inspection.from_json(answer.json())
+    told = Inspection.from_json(answer.json())
     at_home = inspect(formats.read(SAMPLE), detector)
-    assert (found.level, found.regions) == (at_home.level, at_home.regions)
-    assert found.structures == at_home.structures
+    assert (told.level, told.regions) == (at_home.level, at_home.regions)
+    assert told.structures == at_home.structures
 
 
 def test_json_tensors_are_answered_in_json(detector: Detector, rng: np.random.Generator) -> None:

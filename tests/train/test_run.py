@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -192,7 +193,7 @@ def test_a_run_begins_from_a_network_without_an_anomaly_map(
 
 @pytest.mark.parametrize("change", [{"width": 8}, {"depth": 2}, {"anomaly": False}])
 def test_a_run_begins_from_no_other_network(
-    change: dict[str, int], config: TrainConfig, tmp_path: Path
+    change: dict[str, Any], config: TrainConfig, tmp_path: Path
 ) -> None:
     """Another width or depth, or a head that would be lost, is an error that names a tensor."""
     compute = choose(config)
