@@ -43,7 +43,7 @@ settings.load_profile("nii")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what draws in a browser on one worker: two at once draw slower than one after another."""
+    """Keep what draws in a browser on one worker: two at once are slower than one by one."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if "browser" in fixtures or item.path.name == "test_browser.py":
