@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,10 +57,12 @@ def serve(
         database_url: database instead of the SQLite file in the folder.
 
     Raises:
-        ConfigError: others could reach it, and something that protects it is missing.
+        ConfigError: others could reach it, and something that protects it is missing; or the
+            address is taken.
         NiiError: the database cannot be used.
     """
     check(settings)
+    check_address(settings)
     store = open_folder(folder, database_url)
     try:
         first = auth.first_start(store, now())
@@ -98,6 +101,26 @@ def check(settings: ServerSettings) -> None:
         raise _refusal(
             "no host name", "the name that browsers use", "Give it with --name; see docs/review.md."
         )
+
+
+def check_address(settings: ServerSettings) -> None:
+    """Check that the address is free, before a one-time password is made and shown.
+
+    Raises:
+        ConfigError: another program listens there, or this machine has no such address.
+    """
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, place = found[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(place)
+    except OSError as error:
+        raise _refusal(
+            f"{settings.host}, port {settings.port}: {error.strerror or error}",
+            "an address of this machine that no other program uses",
+            "Give another port with --port, or stop the program that uses it.",
+        ) from error
 
 
 def check_accounts(settings: ServerSettings, store: Store) -> None:

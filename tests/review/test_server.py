@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import ssl
 import threading
 import time
@@ -45,6 +46,17 @@ def test_what_others_reach_is_protected(
     """Without TLS or a proxy, or without a name, the server refuses an address for others."""
     with pytest.raises(ConfigError, match=words):
         server.serve(tmp_path, settings, ReviewSettings(), lambda _: None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    """Where another program listens, the error names the port, and no store has been made."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = ServerSettings(port=other.getsockname()[1])
+        with pytest.raises(ConfigError, match=f"port {taken.port}"):
+            server.serve(tmp_path / "store", taken, ReviewSettings(), lambda _: None)
     assert not list(tmp_path.iterdir())
 
 
