@@ -118,8 +118,7 @@ class OverviewBranch(nn.Module):
         for side, merge in zip(reversed(self.sides), reversed(self.merges), strict=True):
             merged = merge(levels.pop() + _double(side(merged)))
         centre, inside, distances = (
-            _laid_out(head(merged))
-            for head in (self.centre, self.inside, self.distances)
+            _laid_out(head(merged)) for head in (self.centre, self.inside, self.distances)
         )
         return centre, inside, _distance(distances, _STRUCTURE_UNIT_PX)
 
