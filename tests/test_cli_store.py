@@ -50,8 +50,8 @@ def test_scans_are_taken_in_once(
     assert len(items) == 2
     filed = inspections.get(store, items[0].inspection_id)
     assert filed is not None
-    said = (json.loads(path.read_text()) for path in sorted(lane.glob("*.inspection.json")))
-    assert filed.inspection.to_json() in list(said)
+    written = [json.loads(path.read_text()) for path in lane.glob("*.inspection.json")]
+    assert filed.inspection.to_json() in written
     assert documents.of_scan(store, filed.scan_sha256)
     store.close()
 

@@ -217,7 +217,7 @@ class Desk:
         """Claim a scan, or keep it for longer; return until when.
 
         Raises:
-            HeldError: another officer has claimed it.
+            NiiError: another officer has claimed it.
             NiiError: this person may not decide on it now.
         """
         item = claims.claim(self.store, case.filed.id, self._user(person), self.clock())
@@ -227,7 +227,7 @@ class Desk:
         """Give a claimed scan back undecided.
 
         Raises:
-            HeldError: another officer has claimed it, and this one is no supervisor.
+            NiiError: another officer has claimed it, and this one is no supervisor.
         """
         claims.release(self.store, case.filed.id, self._user(person), self.clock())
 
@@ -244,7 +244,7 @@ class Desk:
         """Add the decision that a form or a JSON document describes.
 
         Raises:
-            HeldError: another officer has claimed the scan.
+            NiiError: another officer has claimed the scan.
             NiiError: a field is missing or odd, or the store refuses it.
         """
         verdict, code = fields.get("verdict"), str(fields.get("reason_code") or "")

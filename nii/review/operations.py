@@ -28,7 +28,7 @@ from nii.review import schema
 from nii.review.auth import Person, Right
 from nii.review.problems import MEDIA, problem
 from nii.review.schema import Schema
-from nii.store.claims import HeldError
+from nii.store.claims import is_held
 
 PREFIX = "/api/v1"
 
@@ -114,10 +114,8 @@ async def _answer(operation: Operation, request: Request) -> Response:
             found = await operation.handler(call)
         else:
             found = await run_in_threadpool(operation.handler, call)
-    except HeldError as error:
-        return problem(409, str(error))
     except NiiError as error:
-        return problem(422, str(error))
+        return problem(409 if is_held(error) else 422, str(error))
     if isinstance(found, Response):
         return found
     if operation.answer is None:

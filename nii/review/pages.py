@@ -26,7 +26,7 @@ from nii.review.language import Tongue
 from nii.review.pictures import WIDEST_PX, Size
 from nii.review.rendering import show, tongue_of
 from nii.review.viewer import DrawnBox, OtherScan, document, score_in_words
-from nii.store.claims import HeldError
+from nii.store.claims import is_held
 
 _DIGITS = 10
 _PICTURE_HEADERS = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -200,7 +200,7 @@ def _NOTICES(speak: Tongue) -> Mapping[str, str]:  # noqa: N802 - a table in a l
 
 def _problem(speak: Tongue, error: NiiError, holder: str | None = None) -> str:
     """Return why something was not stored; the usual cases in the language of the page."""
-    if isinstance(error, HeldError) and holder:
+    if is_held(error) and holder:
         return speak.say(
             "Not stored: %(name)s is working on this scan. Your words are kept here.", name=holder
         )

@@ -65,6 +65,10 @@ WARNINGS = (
         "The scan has faulty lines (%(rows)s rows, %(columns)s columns unlike their "
         "neighbours): detectors or pulses failed; thin objects may be hidden."
     ),
+    (
+        "The picture seems to stand on its head (matter along the top, open beam along the "
+        "bottom): turn it, since the model knows upright vehicles only."
+    ),
     "The vehicle runs out of the picture (%(sides)s): what is beyond was not seen.",
     (
         "%(share)s %% of the picture's columns are black from top to bottom: nothing was "
@@ -106,9 +110,8 @@ def messages() -> frozenset[str]:
 
 def translate(tongue: Tongue, text: str) -> str:
     """Return a text of a model in a language, or as it stands where it is not recognised."""
-    said = tongue.say(text)
-    if said != text:
-        return said
+    if text in messages():
+        return tongue.say(text)
     for pattern, template in _patterns() if len(text) <= _LONGEST else ():
         found = pattern.fullmatch(text)
         if found:

@@ -24,8 +24,7 @@ _TABLE = tables.queue
 _FREE = {"claimed_by": None, "claimed_until": None}
 
 
-class HeldError(NiiError):
-    """Report a scan that another officer is at work on."""
+_UNHELD = "a scan that nobody else is at work on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def claim(store: Store, inspection_id: int, user: User, now: datetime) -> Item:
     """Claim a scan for a user, or make a claim it has last longer.
 
     Raises:
-        HeldError: another officer has claimed it.
+        NiiError: another officer has claimed it.
         NiiError: there is no such inspection, or the user may not decide on it.
     """
     with store.write() as connection:
@@ -107,7 +106,7 @@ def release(store: Store, inspection_id: int, by: User, now: datetime) -> bool:
     """Give a claimed scan back; return whether it was claimed at all.
 
     Raises:
-        HeldError: another officer has claimed it, and `by` is no supervisor.
+        NiiError: another officer has claimed it, and `by` is no supervisor.
         NiiError: there is no such inspection.
     """
     with store.write() as connection:
@@ -126,7 +125,7 @@ def ask(store: Store, inspection_id: int, request: Ask, by: User, now: datetime)
     """Put an inspection back into the queue for another look; who decided last may not decide now.
 
     Raises:
-        HeldError: another officer has claimed it.
+        NiiError: another officer has claimed it.
         NiiError: there is no such inspection, or the user may not see it.
     """
     with store.write() as connection:
@@ -173,16 +172,21 @@ def check_free(item: Item, user_id: int | None, now: datetime) -> None:
     """Check that no other officer is at work on a scan.
 
     Raises:
-        HeldError: another one is.
+        NiiError: another one is.
     """
     held = item.claimed(now)
     if held is not None and held.user_id != user_id:
-        raise HeldError(
+        raise NiiError(
             f"inspection {item.inspection_id}",
             found=f"a claim of {held.name} until {timestamp(held.until)}",
-            expected="a scan that nobody else is at work on",
+            expected=_UNHELD,
             remedy=f"Take another one, or ask {held.name} or a supervisor to release it.",
         )
+
+
+def is_held(error: NiiError) -> bool:
+    """Tell whether an error is about a scan that another officer is at work on."""
+    return error.expected == _UNHELD
 
 
 def check_site(item: Item, user: User) -> None:

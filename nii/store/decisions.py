@@ -9,9 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nii.errors import NiiError
 from nii.store import audit, claims, queue, reasons, settings, tables, texts, users
 from nii.store.audit import Actor
-from nii.store.claims import Ask, HeldError
+from nii.store.claims import Ask
 from nii.store.database import Store, timestamp
 from nii.store.queue import Item, QueueSettings, State, Why
 
@@ -123,7 +124,7 @@ def add(store: Store, inspection_id: int, opinion: Opinion, at: datetime) -> Dec
     that another officer has claimed is refused, and the refused opinion stays in the log.
 
     Raises:
-        HeldError: another officer has claimed the scan.
+        NiiError: another officer has claimed the scan.
         NiiError: there is no such inspection, the officer may not decide on it now, or a reason
             code is missing.
     """
@@ -133,7 +134,7 @@ def add(store: Store, inspection_id: int, opinion: Opinion, at: datetime) -> Dec
         _check(connection, item, opinion, rules)
         try:
             claims.check_free(item, opinion.user_id, at)
-        except HeldError as error:
+        except NiiError as error:
             refused = error
             payload = {"found": refused.found, **_said(opinion)}
             audit.append(connection, audit.Entry(audit.REFUSED, inspection_id, payload), at)

@@ -107,6 +107,8 @@ def test_strangers_reach_nothing(
     """Without log-in every route but a few leads to the log-in page, or to 401 for programs."""
     before = events(store)
     for method, path in every_route:
+        if path == "/login":  # a try without a name is on record, as every failed one
+            continue
         answer = stranger.request(method, path)
         if path in FOR_EVERYBODY | OFTEN:
             continue

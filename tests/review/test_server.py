@@ -146,9 +146,12 @@ def test_over_tls(
         port = probe.getsockname()[1]
     running: list[uvicorn.Server] = []
     original = uvicorn.Server.run
-    monkeypatch.setattr(
-        uvicorn.Server, "run", lambda self, *a, **k: (running.append(self), original(self, *a, **k))
-    )
+
+    def kept(self: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
+        running.append(self)
+        original(self, sockets)
+
+    monkeypatch.setattr(uvicorn.Server, "run", kept)
     monkeypatch.setattr(uvicorn.Server, "install_signal_handlers", lambda _self: None, False)
     settings = ServerSettings("localhost", port, ("localhost",), certificate, key)
     folder = store.files.parent
