@@ -38,7 +38,8 @@ def test_log_ins_are_counted(store: Store, account: Callable[..., User]) -> None
     app.state.from_one_place = Limiter(Rate(burst=accounts.TRIES.burst + 5, per_second=0.001))
 
     def log_in(login: str, password: str) -> int:
-        return client.post("/login", data={"login": login, "password": password}).status_code
+        answer = client.post("/login", data={"login": login, "password": password})
+        return int(answer.status_code)
 
     assert [log_in("nobody", "x") for _ in range(accounts.TRIES.burst)] == [
         403

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -219,7 +220,7 @@ QUIET = SCHEMA.exclude(operation_id="followEvents")  # it never ends
     suppress_health_check=list(HealthCheck),
 )
 def test_the_description_holds(
-    case: schemathesis.Case,
+    case: schemathesis.Case[Any],
     app: Starlette,
     store: Store,
     file_scan: FileScan,

@@ -90,7 +90,7 @@ def open_page() -> Iterator[Callable[..., Page]]:
 
         def new(served: Served, path: str = "/") -> Page:
             context = browser.new_context(viewport={"width": 1366, "height": 768})
-            page = context.new_page()
+            page: Page = context.new_page()
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on(
                 "console",
