@@ -80,12 +80,8 @@ def main() -> None:
 def analyse(store: Store) -> None:
     """Let the engine look at how values lie, as PostgreSQL does by itself within minutes."""
     with store.engine.connect() as connection:
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("ANALYZE")
-            connection.commit()
-            return
-        connection.execution_options(isolation_level="AUTOCOMMIT")
-        connection.exec_driver_sql("VACUUM ANALYZE")
+        connection.exec_driver_sql("ANALYZE")
+        connection.commit()
 
 
 def fill(store: Store, count: int) -> None:
@@ -148,7 +144,7 @@ made AS (
          '2026-' || substr(CAST(101 + n * 7 / 140000 AS TEXT), 2) || '-' ||
            substr(CAST(101 + n * 7 / 5000 % 28 AS TEXT), 2) || 'T' ||
            substr(CAST(100 + n * 7 / 208 % 24 AS TEXT), 2) || ':00:00.000000+00:00' AS at,
-         substr('ABCDEFGHIJ', n % 10 + 1, 1) || 'SQU' ||
+         substr('ABCDEFGHIJ', CAST(n % 10 + 1 AS INTEGER), 1) || 'SQU' ||
            substr(CAST(10000000 + n * 7919 % 9999991 AS TEXT), 2) AS box
   FROM series
 )

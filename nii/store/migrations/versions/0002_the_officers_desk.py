@@ -260,7 +260,16 @@ def _queue() -> None:
         comment="what waits for whom; follows from events, which are the record",
     )
     order = ["state", sa.text("urgency DESC"), sa.text("risk DESC"), "waiting_since"]
-    op.create_index("ix_queue_order", "queue", [*order, "inspection_id"])
+    filters = [
+        "inspection_id",
+        "why",
+        "site_id",
+        "scanner_id",
+        "group_name",
+        "claimed_by",
+        "filed_at",
+    ]
+    op.create_index("ix_queue_order", "queue", [*order, *filters])
     op.create_index("ix_queue_site_id_state", "queue", ["site_id", "state"])
     for column in ("decided_at", "filed_at", "claimed_by", "group_name"):
         op.create_index(f"ix_queue_{column}", "queue", [column])
