@@ -178,9 +178,13 @@ def pages(digests: dict[str, str]) -> Any:  # noqa: ANN401 - Starlette may be ab
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Start the installed Chromium, its graphics in software."""
+    """Start the installed Chromium, its graphics in software.
+
+    For one module: while it is open, Playwright's event loop runs in this process, and no test of
+    another module could start one.
+    """
     playwright = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM.exists():
         pytest.skip(f"there is no {CHROMIUM}")
@@ -275,7 +279,7 @@ class Desk:
         return float(place[0]), float(place[1])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def desks(browser: Browser, site: Site) -> Iterator[dict[str, Desk]]:  # noqa: ARG001 - outlive it
     """Keep one page for each scan; opening a page is what takes time."""
     opened: dict[str, Desk] = {}
