@@ -217,7 +217,7 @@ def test_two_officers_see_each_other(
     one.fill("#reason", "half typed wor")
     one.reload()
     one.wait_for_selector("#viewer canvas")
-    assert one.input_value("#reason") == "half typed wor"
+    playwright.expect(one.locator("#reason")).to_have_value("half typed wor", timeout=20_000)
     assert one.is_checked("[name=verdict][value=refer]")
 
 
