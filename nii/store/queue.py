@@ -18,8 +18,9 @@ import sqlalchemy as sa
 
 from nii.errors import NiiError
 from nii.inspection import Inspection, Level
-from nii.store import documents, settings, tables, texts
+from nii.store import settings, tables, texts
 from nii.store.database import Store, moment, timestamp
+from nii.store.search import Search
 from nii.store.sites import Scanner
 
 _TABLE = tables.queue
@@ -201,24 +202,31 @@ def page(store: Store, query: Query) -> tuple[Item, ...]:
     Raises:
         NiiError: `after` is no cursor.
     """
+    with store.read() as connection:
+        return _page(connection, query)
+
+
+def _page(connection: sa.Connection, query: Query) -> tuple[Item, ...]:
     statement = sa.select(_TABLE.c.inspection_id)
-    for condition in _conditions(query):
+    for condition in (
+        *_conditions(query),
+        *_search(query).conditions(_TABLE.c.inspection_id, connection),
+    ):
         statement = statement.where(condition)
     if query.level is not None:
         statement = statement.where(_TABLE.c.urgency == query.level.rank)
     if query.after is not None:
         statement = statement.where(_beyond(query))
     statement = statement.order_by(*_order(query)).limit(query.limit)
-    with store.read() as connection:
-        found = connection.execute(statement).scalars().all()
-        items = items_of(connection, tuple(found))
+    found = connection.execute(statement).scalars().all()
+    items = items_of(connection, tuple(found))
     return tuple(items[number] for number in found)
 
 
 def counts(store: Store, query: Query) -> dict[Level, int]:
     """Return how many rows each level has, whatever level and page the query asks for."""
     statement = sa.select(_TABLE.c.urgency, sa.func.count()).group_by(_TABLE.c.urgency)
-    for condition in _conditions(query):
+    for condition in (*_conditions(query), *_search(query).conditions(_TABLE.c.inspection_id)):
         statement = statement.where(condition)
     with store.read() as connection:
         found: dict[int, int] = {row[0]: row[1] for row in connection.execute(statement)}
@@ -329,22 +337,11 @@ def _conditions(query: Query) -> list[sa.ColumnElement[bool]]:
         found.append(_TABLE.c.filed_at >= timestamp(query.since))
     if query.until is not None:
         found.append(_TABLE.c.filed_at < timestamp(query.until))
-    if query.class_name is not None:
-        regions = tables.regions
-        has = sa.select(regions.c.inspection_id).where(regions.c.class_name == query.class_name)
-        found.append(_TABLE.c.inspection_id.in_(has))
-    if query.document is not None:
-        found.append(_TABLE.c.inspection_id.in_(_with_document(query.document)))
     return found
 
 
-def _with_document(beginning: str) -> sa.Select[Any]:
-    first = documents.normal(beginning)
-    value = tables.documents.c.value
-    last = first + "\U0010ffff"  # after every text that begins so, in order of character codes
-    scans = sa.select(tables.documents.c.scan_sha256).where(value >= first, value < last)
-    table = tables.inspections
-    return sa.select(table.c.id).where(table.c.scan_sha256.in_(scans))
+def _search(query: Query) -> Search:
+    return Search(query.class_name, query.document)
 
 
 def _order(query: Query) -> tuple[sa.ColumnElement[Any], ...]:
