@@ -246,18 +246,23 @@ def _strata(result: EvaluationResult) -> str:
 def _load(result: EvaluationResult) -> str:
     if result.load is None:
         return ""
-    head = ("labelled as", "called rightly", "95 %", "count", "not found")
+    head = ("labelled as", "called rightly", "95 %", "count")
     rows = [
         f"<td>{escape(row.state)}</td>"
         + share(row.right, row.interval)
+        + share(row.exact, row.exact_interval)
         + f'<td class="plain">{row.not_found}</td>'
         for row in result.load.rows
     ]
+    exact = ("exactly", "95 %", "count", "not found")
     note = (
-        '<p class="quiet">Of the containers that were found; what is not empty is loaded. Balanced '
-        f"accuracy: {number(result.load.balanced_accuracy)}.</p>"
+        '<p class="quiet">Of the containers that were found. Rightly: empty or loaded, where what '
+        f"is not empty is loaded; balanced accuracy {number(result.load.balanced_accuracy)}. "
+        "Exactly: empty, partly filled or full, where the model tells the latter two apart; "
+        f"balanced accuracy {number(result.load.exact_accuracy)}, of partly filled against full "
+        f"alone {number(result.load.filling_accuracy)}.</p>"
     )
-    return section("Empty or loaded", note + table(head, rows))
+    return section("Empty, partly filled or full", note + table((*head, *exact), rows))
 
 
 def _examples(gallery: Gallery, kind: Kind, group: Group) -> str:

@@ -214,8 +214,8 @@ def _structures(
         count[kind] += 1
         spec = card.load if kind == "container" else None
         load = load_of(transmission, box, spec) if spec else None
-        state = (load.state, load.score) if load else (None, None)
-        parts.append(Structure(kind, count[kind], box, score, *state))
+        states = (load.state, load.score, load.filling, load.full_score) if load else ()
+        parts.append(Structure(kind, count[kind], box, score, *states))
     return tuple(parts)
 
 
