@@ -17,6 +17,7 @@ from nii.evaluate.container_page import container_curves, container_sections, pi
 from nii.evaluate.drawing import Axes, Line, chart
 from nii.evaluate.elements import decade_range, limits, number, section, share, table, whole_page
 from nii.evaluate.examples import Example, Gallery, Kind
+from nii.evaluate.load import LoadTable
 from nii.evaluate.metrics import METRICS, Estimate, Evidence, Group
 from nii.evaluate.summary import EvaluationResult
 
@@ -246,23 +247,32 @@ def _strata(result: EvaluationResult) -> str:
 def _load(result: EvaluationResult) -> str:
     if result.load is None:
         return ""
+    told = any(row.exact.trials for row in result.load.rows)
     head = ("labelled as", "called rightly", "95 %", "count")
     rows = [
         f"<td>{escape(row.state)}</td>"
         + share(row.right, row.interval)
-        + share(row.exact, row.exact_interval)
+        + (share(row.exact, row.exact_interval) if told else "")
         + f'<td class="plain">{row.not_found}</td>'
         for row in result.load.rows
     ]
-    exact = ("exactly", "95 %", "count", "not found")
+    exact = (*(("exactly", "95 %", "count") if told else ()), "not found")
     note = (
         '<p class="quiet">Of the containers that were found. Rightly: empty or loaded, where what '
         f"is not empty is loaded; balanced accuracy {number(result.load.balanced_accuracy)}. "
-        "Exactly: empty, partly filled or full, where the model tells the latter two apart; "
-        f"balanced accuracy {number(result.load.exact_accuracy)}, of partly filled against full "
-        f"alone {number(result.load.filling_accuracy)}.</p>"
+        f"{_exactly(result.load)}</p>"
     )
     return section("Empty, partly filled or full", note + table((*head, *exact), rows))
+
+
+def _exactly(load: LoadTable) -> str:
+    if not any(row.exact.trials for row in load.rows):
+        return "This model does not tell partly filled containers from full ones."
+    return (
+        "Exactly: empty, partly filled or full; balanced accuracy "
+        f"{number(load.exact_accuracy)}, of partly filled against full alone "
+        f"{number(load.filling_accuracy)}."
+    )
 
 
 def _examples(gallery: Gallery, kind: Kind, group: Group) -> str:
