@@ -382,7 +382,7 @@ def worker(  # noqa: PLR0913 - each is a flag
     else:
         with _stop_signals() as stop:
             summary = run(settings, detector, stop)
-    _say(str(summary))
+    _say(", ".join(f"{getattr(summary, name)} {name}" for name in summary.__slots__))
     return int(bool(summary.quarantined))
 
 

@@ -101,7 +101,8 @@ def page(result: EvaluationResult, evidence: Evidence, gallery: Gallery) -> str:
 def comparison_page(comparison: Comparison) -> str:
     """Return the page that compares two models."""
     names = [escape(side[0]) for side in (comparison.first, comparison.second)]
-    head = ("", *(side[0] for side in (comparison.first, comparison.second)), "difference", "95 %")
+    sides = (side[0] for side in (comparison.first, comparison.second))
+    head = ("", *sides, "difference", "95 %\u00a0interval")
     body = [
         (
             f"<header><h1>{names[0]} against {names[1]}</h1><p>{comparison.scans} scans of "

@@ -39,9 +39,9 @@ from nii.evaluate.pixels import PixelTally, box_mask, painted, polygon_mask, spr
 from nii.evaluate.summary import EvaluationResult, Failure
 from nii.evaluate.truth_set import TruthSet, read_truth
 from nii.formats.files import save
+from nii.infer.anomaly import Found as Seen
 from nii.infer.anomaly import Map
 from nii.infer.detect import Detector
-from nii.infer.inspect import Examines
 from nii.infer.overlay import render_grey
 from nii.infer.runtime import ProviderSettings
 from nii.inspection import ModelFacts, ProviderFacts
@@ -76,6 +76,14 @@ class Finds(Protocol):
 
     def detect(self, scan: Scan) -> tuple[Detections, Mapping[str, float]]:
         """Return everything found, down to the card's lowest score, and the time it took."""
+
+
+@runtime_checkable
+class Examines(Finds, Protocol):
+    """A detector that also gives the anomaly map of a scan."""
+
+    def examine(self, scan: Scan) -> Seen:
+        """Return everything found, the time it took, and the map if there is one."""
 
 
 @dataclass(slots=True)
