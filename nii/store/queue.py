@@ -27,6 +27,9 @@ _TABLE = tables.queue
 SETTINGS = "queue"
 """Name under which the settings of the queue are stored."""
 _LEVELS = tuple(Level)
+_CONTRADICTED = '"contradicted":true'
+"""What the canonical JSON of an inspection holds where a declaration is contradicted, and no other:
+within a text the quotes would be escaped."""
 
 
 class State(StrEnum):
@@ -113,6 +116,7 @@ class Item:
         decided_at: time of the newest decision.
         classes: classes of the regions, most urgent first, each once.
         papers: kind and value of its documents.
+        contradicted: a container was declared empty and is not.
     """
 
     inspection_id: int
@@ -135,6 +139,7 @@ class Item:
     decided_at: datetime | None
     classes: tuple[str, ...]
     papers: tuple[tuple[str, str], ...]
+    contradicted: bool = False
 
     @property
     def cursor(self) -> str:
@@ -278,13 +283,15 @@ def risk(inspection: Inspection) -> float:
     """Return what sorts inspections of one level: the highest score, or how unusual the scan is.
 
     That is the highest score of its regions; without regions that of the anomaly map, and without
-    one the highest share of benign containers of the site that are less unusual.
+    one the highest share of benign containers of the site that are less unusual. A container that
+    was declared empty and is not counts as its probability to be loaded, where that is more.
     """
+    against = [one.probability or 0.0 for one in inspection.declarations if one.contradicted]
     if inspection.regions:
-        return max(region.score for region in inspection.regions)
+        return max((*against, *(region.score for region in inspection.regions)))
     if inspection.anomaly is not None:
-        return inspection.anomaly.score
-    return max((attention.share for attention in inspection.attention), default=0.0)
+        return max((*against, inspection.anomaly.score))
+    return max((*against, *(one.share for one in inspection.attention)), default=0.0)
 
 
 def items_of(connection: sa.Connection, numbers: tuple[int, ...]) -> dict[int, Item]:
@@ -302,6 +309,7 @@ def items_of(connection: sa.Connection, numbers: tuple[int, ...]) -> dict[int, I
         tables.sites.c.code.label("site"),
         tables.scanners.c.name.label("scanner"),
         users.c.name.label("claimed_name"),
+        inspections.c.document.contains(_CONTRADICTED, autoescape=True).label("contradicted"),
     )
     query = sa.select(*columns).select_from(joined).where(_TABLE.c.inspection_id.in_(numbers))
     rows = [row._asdict() for row in connection.execute(query)]
@@ -455,6 +463,7 @@ def _item(
         decided_at=moment(row["decided_at"]),
         classes=classes,
         papers=papers,
+        contradicted=bool(row["contradicted"]),
     )
 
 
