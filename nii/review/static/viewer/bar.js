@@ -97,7 +97,7 @@ export class Bar {
     const { curve, low, high, gamma, markLow, markHigh } = look, preset = this.viewer.presetName();
     const values = { curve, preset, low: this.stepOf(low), high: this.stepOf(high), gamma: Math.log10(gamma), mark_low: this.stepOf(markLow), mark_high: this.stepOf(markHigh) };
     for (const [name, value] of Object.entries(values)) changed(this[`${name}_shown`], value, () => (this[name].value = this[`${name}_shown`] = value));
-    this.marks.hidden = !look.mark;
+    changed(this.marks.hidden, !look.mark, (hidden) => (this.marks.hidden = hidden));
     if (![...this.root.querySelectorAll("button")].some((b) => b.tabIndex === 0)) this.stop(0);
   }
 

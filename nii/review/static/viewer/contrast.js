@@ -1,10 +1,29 @@
 /* Local contrast: each cell of a coarse grid gets a curve of its own, from its own histogram.
    Reference: Zuiderveld, Contrast Limited Adaptive Histogram Equalization, Graphics Gems IV (1994). */
 
+import { tonesOf } from "./look.js";
+
 const BINS = 256;
 const CELL_PX = 64; // of the level that the histograms are taken from
 const MOST_CELLS = 32; // along a side
 const CLIP = 3; // a bin never counts more than so many times the average
+
+/** Curves of several sources in one table: grids (source → columns, rows, first row, all rows), rows, curves.
+    They follow the window. Null while the coarse picture of a source is on its way.
+    @param white level of T = 1 as shown */
+export function localTable(sources, look, white) {
+  const pictures = sources.map((source) => source.basePicture());
+  if (pictures.some((picture) => !picture)) return null;
+  const tones = tonesOf(look), made = pictures.map((picture, i) => localCurves(picture, tones, white / sources[i].facts.white));
+  const rows = made.reduce((sum, { columns, rows: down }) => sum + columns * down, 0), curves = new Float32Array(rows * BINS), grids = new Map();
+  let row = 0;
+  made.forEach((each, i) => {
+    grids.set(sources[i].id, [each.columns, each.rows, row, rows]);
+    curves.set(each.curves, row * BINS);
+    row += each.columns * each.rows;
+  });
+  return { grids, rows, curves };
+}
 
 /** Columns, rows and curves (256 values a cell, row by row) for a picture of levels.
     @param tones grey of every level, 0 to 1; @param gain levels as shown over levels of this picture */

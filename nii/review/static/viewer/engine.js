@@ -1,7 +1,7 @@
 /* The graphics: textures of tiles, the plane of raw levels, and the two passes that draw them. */
 
 import { greysOf, tonesOf } from "./look.js";
-import { ENLARGE, REFINE, RESAMPLE, RESAMPLE_VERTEX, SHOW_VERTEX, show } from "./shaders.js";
+import { REFINE, RESAMPLE, RESAMPLE_VERTEX, SHOW_VERTEX, show } from "./shaders.js";
 import { TileSource } from "./tiles.js";
 
 const MOST_LAYERS = 256; // what every WebGL2 device offers
@@ -15,6 +15,7 @@ export class Engine {
   /** @param apron, tile: as in viewer.json; onRestored: called when a lost context is back */
   constructor(canvas, { tile, apron, onLost, onRestored }) {
     Object.assign(this, { canvas, tile, apron });
+    this.size = { width: canvas.width, height: canvas.height }; // device pixels that the canvas takes on the page
     this.side = tile + 2 * apron;
     this.gl = canvas.getContext("webgl2", { alpha: false, antialias: false, depth: false, powerPreference: "high-performance" });
     if (!this.gl) throw new Error("WebGL2");
@@ -31,7 +32,6 @@ export class Engine {
     const gl = this.gl;
     this.resample = program(gl, RESAMPLE_VERTEX, RESAMPLE);
     this.refining = program(gl, SHOW_VERTEX, REFINE);
-    this.enlarging = program(gl, SHOW_VERTEX, ENLARGE);
     this.shows = new Map(); // features → program
     this.toned = null;
     this.vertices = gl.createVertexArray();
@@ -47,8 +47,28 @@ export class Engine {
     for (const [name, put] of Object.entries(this.tables)) this.textures[name] = put();
   }
 
-  /** Make room for the tiles that a canvas of this size can show. */
-  reserve(w, h) {
+  /** Say how many device pixels the canvas takes on the page, and make room for the tiles it can show. */
+  resize(w, h) {
+    this.size = { width: w, height: h };
+    this.shrink(false);
+    this.reserve();
+  }
+
+  /** Give the canvas as many pixels as will be drawn: the browser puts a small one together with the page sooner. */
+  shrink(half) {
+    const { canvas } = this, { w, h } = this.extent(half);
+    if (canvas.width !== w) canvas.width = w; // setting it empties the canvas
+    if (canvas.height !== h) canvas.height = h;
+    canvas.classList.toggle("nv-coarse", half);
+  }
+
+  extent(half) {
+    const { width, height } = this.size, k = half ? 2 : 1;
+    return { w: Math.ceil(width / k), h: Math.ceil(height / k) };
+  }
+
+  reserve() {
+    const { width: w, height: h } = this.size;
     const across = Math.ceil((2 * w) / this.tile) + 1, down = Math.ceil((2 * h) / this.tile) + 1;
     const wanted = Math.min(MOST_LAYERS, Math.max(FEWEST_LAYERS, 32 * Math.ceil((across * down * 1.6 + 16) / 32)));
     if (this.array && this.count >= wanted) return;
@@ -132,15 +152,13 @@ export class Engine {
   /** The plane of raw levels at full or half resolution, made anew where the canvas has changed. */
   plane(half) {
     const gl = this.gl, name = half ? "half" : "full";
-    const w = Math.ceil(this.canvas.width / (half ? 2 : 1)), h = Math.ceil(this.canvas.height / (half ? 2 : 1));
+    const { w, h } = this.extent(half);
     let plane = this.planes[name];
     if (plane?.w === w && plane.h === h) return plane;
-    if (plane) for (const t of ["texture", "colour", "pairs"]) gl.deleteTexture(plane[t]);
-    plane = { w, h, refined: false, grouped: plane?.grouped ?? gl.createFramebuffer(), target: plane?.target ?? gl.createFramebuffer(), shown: plane?.shown ?? gl.createFramebuffer() };
+    if (plane) for (const t of ["texture", "pairs"]) gl.deleteTexture(plane[t]);
+    plane = { w, h, refined: false, grouped: plane?.grouped ?? gl.createFramebuffer(), target: plane?.target ?? gl.createFramebuffer() };
     plane.texture = this.texture(gl.RGBA16UI, w, h, gl.RGBA_INTEGER, gl.UNSIGNED_SHORT, null, gl.NEAREST);
     attach(gl, plane.target, plane.texture);
-    plane.colour = this.texture(gl.RGBA8, w, h, gl.RGBA, gl.UNSIGNED_BYTE, null, gl.NEAREST);
-    attach(gl, plane.shown, plane.colour);
     plane.pairs = this.texture(gl.RGBA32UI, w, h, gl.RGBA_INTEGER, gl.UNSIGNED_INT, null, gl.NEAREST);
     attach(gl, plane.grouped, plane.pairs);
     return (this.planes[name] = plane);
@@ -212,32 +230,20 @@ export class Engine {
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
   }
 
-  /** Pass 2: from the plane to the canvas; at half resolution by way of a smaller picture. */
+  /** Pass 2: from the plane to the canvas. */
   draw(panes, look, half) {
-    const gl = this.gl, plane = this.plane(half), w = half ? plane.w : this.canvas.width, h = half ? plane.h : this.canvas.height;
+    const gl = this.gl, plane = this.plane(half);
+    this.shrink(half);
     this.updateTones(look);
     if (!plane.refined && look.table && (look.colour || look.strip !== "none")) this.refine(panes, plane, half ? 0.5 : 1);
-    gl.bindFramebuffer(gl.FRAMEBUFFER, half ? plane.shown : null);
-    gl.viewport(0, 0, w, h);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.viewport(0, 0, plane.w, plane.h);
     gl.bindVertexArray(this.vertices);
     gl.clearColor(...GROUND);
     gl.clear(gl.COLOR_BUFFER_BIT);
     gl.enable(gl.SCISSOR_TEST);
     for (const pane of panes) this.drawPane(pane, look, plane, half ? 0.5 : 1);
     gl.disable(gl.SCISSOR_TEST);
-    if (half) this.enlarge(plane);
-  }
-
-  enlarge(plane) {
-    const gl = this.gl, use = this.enlarging, { width, height } = this.canvas;
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-    gl.viewport(0, 0, width, height);
-    gl.useProgram(use.id);
-    gl.activeTexture(gl.TEXTURE0);
-    gl.bindTexture(gl.TEXTURE_2D, plane.colour);
-    gl.uniform1i(use.at.half_picture, 0);
-    gl.uniform2i(use.at.heights, height, plane.h);
-    gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 
   /** Pass 1b: what the surroundings of each pixel say about its material. */
@@ -271,7 +277,8 @@ export class Engine {
     gl.scissor(rect[0], plane.h - rect[3], rect[2] - rect[0], rect[3] - rect[1]);
     if (pane.covers) gl.clear(gl.COLOR_BUFFER_BIT); // it lies upon another one
     if (x0 >= x1 || y0 >= y1) return;
-    const use = this.use(this.features(pane, look)), at = use.at;
+    const features = this.features(pane, look), use = this.use(features), at = use.at;
+    if (features.includes("FINE")) this.updateFractions();
     gl.scissor(x0, plane.h - y1, x1 - x0, y1 - y0);
     gl.useProgram(use.id);
     UNITS.forEach((name, unit) => {
@@ -317,24 +324,29 @@ export class Engine {
     return this.shows.get(key);
   }
 
-  /** Curves from level to grey, made again when the window, its curve, gamma or inversion change. */
+  /** The table from level to grey, made again when the window, its curve, gamma or inversion change. */
   updateTones(look) {
     const { low, high, curve, gamma, inverse } = look, key = [Math.round(low), Math.round(high), curve, gamma, inverse].join();
     if (key === this.toned) return;
-    const gl = this.gl, first = !this.textures.greys;
     this.curve = tonesOf(look);
-    const tones = Float32Array.from(this.curve), greys = greysOf(this.curve, look);
-    if (first) {
-      this.textures.greys = this.texture(gl.R8, 256, 256, gl.RED, gl.UNSIGNED_BYTE, greys, gl.NEAREST);
-      this.textures.tones = this.texture(gl.R32F, 256, 256, gl.RED, gl.FLOAT, tones, gl.NEAREST);
-    } else {
-      gl.activeTexture(gl.TEXTURE0);
-      gl.bindTexture(gl.TEXTURE_2D, this.textures.greys);
-      gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, 256, 256, gl.RED, gl.UNSIGNED_BYTE, greys);
-      gl.bindTexture(gl.TEXTURE_2D, this.textures.tones);
-      gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, 256, 256, gl.RED, gl.FLOAT, tones);
-    }
+    this.squared("greys", greysOf(this.curve, look));
+    this.fractioned = false;
     this.toned = key;
+  }
+
+  /** The same as fractions, which only edges, local contrast and stripping ask for. */
+  updateFractions() {
+    if (!this.fractioned) this.squared("tones", Float32Array.from(this.curve));
+    this.fractioned = true;
+  }
+
+  /** A value for each of the 65,536 levels, as a square texture. */
+  squared(name, values) {
+    const gl = this.gl, [inside, type] = values instanceof Float32Array ? [gl.R32F, gl.FLOAT] : [gl.R8, gl.UNSIGNED_BYTE];
+    if (!this.textures[name]) { this.textures[name] = this.texture(inside, 256, 256, gl.RED, type, values, gl.NEAREST); return; }
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_2D, this.textures[name]);
+    gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, 256, 256, gl.RED, type, values);
   }
 
   /** Raw levels under a place of the canvas: [mean high, mean low, least high, least low]. */
@@ -348,6 +360,13 @@ export class Engine {
     gl.bindFramebuffer(gl.READ_FRAMEBUFFER, plane.target);
     gl.readPixels(Math.floor(X * f) - out, Math.floor(Y * f) - out, side, side, gl.RGBA_INTEGER, gl.UNSIGNED_INT, levels);
     return levels;
+  }
+
+  /** Wait until all that was asked for is drawn; only right after drawing. */
+  finish() {
+    const gl = this.gl;
+    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, null);
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
   }
 
   /** What is seen, rows from the top; only right after drawing. */

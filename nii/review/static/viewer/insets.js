@@ -13,13 +13,13 @@ function put(node, { x, y, w, h }, ratio) {
 
 /** Put the whole scan into the lower right corner with a frame around what is seen; tells if it is shown. */
 export function placeNavigator(viewer) {
-  const { view, overview: o, ratio, canvas } = viewer, shown = viewer.settings.navigator && !view.whole;
+  const { view, overview: o, ratio } = viewer, { width, height } = viewer.engine.size, shown = viewer.settings.navigator && !view.whole;
   viewer.frame.hidden = !shown;
   if (!shown) return false;
   Object.assign(o, { turn: view.turn, mirror: view.mirror });
   const sides = [o.width * o.stretch[0], o.height * o.stretch[1]];
   if (o.turn % 2) sides.reverse();
-  const scale = NAVIGATOR * Math.min(canvas.width / sides[0], canvas.height / sides[1]);
+  const scale = NAVIGATOR * Math.min(width / sides[0], height / sides[1]);
   const [w, h] = sides.map((side) => Math.round(side * scale)), gap = Math.round(GAP_PX * ratio);
   o.pane = { x: view.pane.w - w - gap, y: view.pane.h - h - gap, w, h };
   o.fit();
@@ -35,7 +35,7 @@ export function placeLens(viewer) {
   const at = viewer.settings.magnifier && viewer.pointerAt, { other, ratio } = viewer, side = Math.round(LENS_PX * ratio);
   viewer.ring.hidden = !at;
   if (!at) return false;
-  const below = other && viewer.inPane(other.view, at), from = below ? other.view : viewer.view;
+  const below = other && other.view.holds(...at), from = below ? other.view : viewer.view;
   viewer.lensSource = below ? other.source : viewer.source;
   viewer.lens = Object.assign(new View(below ? other.facts : viewer.facts), { turn: from.turn, mirror: from.mirror });
   viewer.lens.scale = viewer.lens.limited(Math.max(from.scale * MAGNIFIED, 2));

@@ -63,6 +63,8 @@ export function steelMm(steel, attenuation) {
   return mm[i - 1] + ((mm[i] - mm[i - 1]) * (attenuation - a[i - 1])) / (a[i] - a[i - 1]);
 }
 
+let logarithms = null; // of every level, made once: a drag asks for them with each picture
+
 /** Grey of every level as a fraction, before gamma and inversion: linear in transmission, linear in
     attenuation, or balanced: half attenuation, half its square root. */
 export function tonesOf({ low, high, curve }) {
@@ -71,9 +73,10 @@ export function tonesOf({ low, high, curve }) {
   const last = Math.min(65536, bright), span = bright - dark;
   if (curve === "linear") for (let v = dark; v < last; v++) tones[v] = (v - dark) / span;
   else {
+    logarithms ??= Float64Array.from({ length: 65536 }, (_, v) => Math.log(v));
     const top = Math.log(bright), depth = top - Math.log(Math.max(dark, 0.5)), balanced = curve === "balanced";
     for (let v = Math.max(dark, 1); v < last; v++) {
-      const share = Math.min(1, (top - Math.log(v)) / depth);
+      const share = Math.min(1, (top - logarithms[v]) / depth);
       tones[v] = balanced ? 1 - 0.5 * (share + Math.sqrt(share)) : 1 - share;
     }
   }

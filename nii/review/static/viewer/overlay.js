@@ -15,8 +15,8 @@ export class Overlay {
   }
 
   update() {
-    const v = this.viewer, { w, h } = v.view.pane, r = v.ratio;
-    this.root.setAttribute("viewBox", `0 0 ${v.canvas.width / r} ${v.canvas.height / r}`);
+    const v = this.viewer, { w, h } = v.view.pane, r = v.ratio, { width, height } = v.engine.size;
+    this.root.setAttribute("viewBox", `0 0 ${width / r} ${height / r}`);
     const shown = v.settings.regions && !v.peeking, free = { w: w / r, h: h / r, taken: [] };
     const visible = shown && !v.blind;
     if (visible) for (const region of v.marks.regions) free.taken.push(this.place(region.box_xyxy));

@@ -76,7 +76,7 @@ export class Pointer {
     this.last = at;
     if (this.action === "pan") v.pan(dx, dy);
     else if (this.action === "other") v.shiftOther(dx, dy);
-    else if (this.action === "window") v.dragWindow(dx / v.canvas.width, dy / v.canvas.height);
+    else if (this.action === "window") v.dragWindow(dx / v.engine.size.width, dy / v.engine.size.height);
     else if (this.action === "navigate") v.navigateTo(...at);
     else if (this.action === "measure") v.measure(this.from, v.view.toScan(...at), false);
     else if (this.action === "box") v.draw(this.from, v.view.toScan(...at), false);

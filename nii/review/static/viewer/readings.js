@@ -9,7 +9,7 @@ const AIR = 0.02; // attenuation, as in nii/physics/segments.py
 
 export function readings(viewer) {
   const { view: main, other, pointerAt: at, look } = viewer, zoom = `${Math.round(100 * main.scale)} %`;
-  const beside = at && other && viewer.inPane(other.view, at), view = beside ? other.view : main;
+  const beside = at && other && other.view.holds(...at), view = beside ? other.view : main;
   const [x, y] = at ? view.toScan(...at) : [-1, -1];
   if (!at || viewer.engine.lost || x < 0 || y < 0 || x >= view.width || y >= view.height) return { zoom };
   const facts = beside ? other.facts : viewer.facts, display = facts.grey === "display";

@@ -178,14 +178,3 @@ void main() {
 #endif
   seen = vec4(rgb, 1.0);
 }`;
-
-/* A picture of half resolution, each pixel four times; blitting it costs three times as much in software. */
-export const ENLARGE = `#version 300 es
-precision highp float; precision highp int;
-uniform sampler2D half_picture;
-uniform ivec2 heights;   // of the canvas and of the picture
-out vec4 seen;
-void main() {
-  ivec2 at = ivec2(gl_FragCoord.xy);
-  seen = texelFetch(half_picture, ivec2(at.x >> 1, heights.y - 1 - ((heights.x - 1 - at.y) >> 1)), 0);
-}`;

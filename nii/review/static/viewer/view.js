@@ -38,6 +38,12 @@ export class View {
     return [(d * (X - e) - c * (Y - f)) / det, (a * (Y - f) - b * (X - e)) / det];
   }
 
+  /** Whether a place of the screen is in the pane. */
+  holds(X, Y) {
+    const { x, y, w, h } = this.pane;
+    return X >= x && Y >= y && X < x + w && Y < y + h;
+  }
+
   /** The smallest upright box of scan pixels that a rectangle of the screen shows, cut to the scan. */
   shown(rect = this.pane) {
     const p = this.toScan(rect.x, rect.y), q = this.toScan(rect.x + rect.w, rect.y + rect.h);

@@ -5,12 +5,13 @@
 
 import { Bar, helpDialog, regionCard, remarkForm } from "./bar.js";
 import { pressed } from "./commands.js";
-import { localCurves } from "./contrast.js";
+import { localTable } from "./contrast.js";
 import { element } from "./dom.js";
 import { Engine } from "./engine.js";
-import { dragged, firstLook, fitted, presets, tonesOf } from "./look.js";
-import { placeLens, placeNavigator } from "./insets.js";
+import { dragged, firstLook, fitted, presets } from "./look.js";
 import { Overlay } from "./overlay.js";
+import { Pace } from "./pace.js";
+import { layout, listPanes } from "./panes.js";
 import { Pointer } from "./pointer.js";
 import { readings } from "./readings.js";
 import { TileSource } from "./tiles.js";
@@ -18,9 +19,7 @@ import { View } from "./view.js";
 
 const REST_MS = 140; // after the last movement the picture is drawn at full resolution
 const HELD_MS = 700; // the same while a button is held: a slow machine draws late, and must not rest in between
-const SLOW_MS = { fill: 33, draw: 100 }; // what takes longer is drawn at half resolution while it moves; pass 2 gains little
 const BAR_MS = 400; // sliders follow so often while the mouse drags
-const GAUGE_MS = 2000; // how long a picture takes is measured so rarely: it waits for the graphics
 const EMPTY = { labels: {}, regions: [], containers: [], boxes: [], compare: [], blind: false };
 
 export async function openViewer(host) {
@@ -48,8 +47,7 @@ export class Viewer {
     this.lens = new View(facts);
     this.hasMaterials = Boolean(facts.materials);
     this.stale = { full: true, half: true };
-    this.cost = { fill: 0, draw: 0 }; // milliseconds
-    this.gauged = { fill: -Infinity, draw: -Infinity };
+    this.pace = new Pace();
     this.barAt = -Infinity;
     this.ready = new Promise((done) => (this.whenReady = done));
     this.build();
@@ -91,7 +89,7 @@ export class Viewer {
     this.caption.hidden = !this.other;
     this.caption.textContent = this.other?.title ?? "";
     this.localKey = null;
-    this.layout();
+    layout(this);
     this.fit();
     this.report("compare", address);
   }
@@ -130,7 +128,7 @@ export class Viewer {
     this.engine = new Engine(this.canvas, {
       tile: this.facts.tile, apron: this.facts.apron,
       onLost: () => this.say(this.text("graphics_lost")),
-      onRestored: () => { this.say(""); this.engine.reserve(this.canvas.width, this.canvas.height); this.localKey = null; this.restoreTiles(); this.refill(); },
+      onRestored: () => { this.say(""); this.engine.reserve(); this.localKey = null; this.restoreTiles(); this.refill(); },
     });
     new Pointer(this);
     this.onKey = (event) => { if (pressed(this, event)) event.preventDefault(); };
@@ -184,55 +182,22 @@ export class Viewer {
     if (this.closed) return;
     const { clientWidth: w, clientHeight: h } = this.stage, ratio = window.devicePixelRatio || 1;
     if (!w || !h) return;
-    const fitted = this.view.fitted, before = this.canvas.width;
+    const fitted = this.view.fitted, known = this.view.pane.w > 1;
     this.ratio = ratio;
-    this.canvas.width = Math.round(w * ratio);
-    this.canvas.height = Math.round(h * ratio);
-    this.engine.reserve(this.canvas.width, this.canvas.height);
+    this.engine.resize(Math.round(w * ratio), Math.round(h * ratio));
     if (!this.engine.resident.size) this.restoreTiles();
-    this.layout();
-    if (fitted || before <= 1) this.fit(); else this.refill();
+    layout(this);
+    if (fitted || !known) this.fit(); else this.refill();
   }
-
-  /** Divide the canvas into panes; with another scan, the one above the other if scans are wide. */
-  layout() {
-    const { width: w, height: h } = this.canvas, gap = this.other ? Math.round(3 * this.ratio) : 0;
-    const below = this.view.width * this.view.stretch[0] > 1.2 * this.view.height * this.view.stretch[1];
-    const half = Math.floor(((below ? h : w) - gap) / 2);
-    this.view.pane = !this.other ? { x: 0, y: 0, w, h } : below ? { x: 0, y: 0, w, h: half } : { x: 0, y: 0, w: half, h };
-    if (this.other) this.other.view.pane = below ? { x: 0, y: half + gap, w, h: half } : { x: half + gap, y: 0, w: half, h };
-    this.caption.classList.toggle("nv-below", below);
-  }
-
-  panes(half) {
-    const white = this.facts.white, base = this.source.base, smooth = this.engine.room;
-    const main = (source, view, more) => ({ source, view, white, level: source.levelFor(view, this.other ? smooth >> 1 : smooth, half ? 2 : 1), ...more });
-    const list = [main(this.source, this.view, { materials: this.hasMaterials })];
-    if (this.other) { this.lock(); list.push(main(this.other.source, this.other.view, { materials: this.other.materials })); }
-    if (placeNavigator(this)) list.push({ source: this.source, view: this.overview, white, covers: true, materials: this.hasMaterials, level: Math.max(base, this.source.levelFor(this.overview, smooth)) });
-    if (placeLens(this)) list.push(main(this.lensSource, this.lens, { covers: true, materials: this.lensSource === this.source ? this.hasMaterials : this.other.materials }));
-    for (const pane of list) pane.grid = this.grids?.get(pane.source.id);
-    return list;
-  }
-
-  /** The other scan shows the same place at the same size, as far as pitches tell. */
-  lock() {
-    const v = this.view, { view: o, facts, shift } = this.other;
-    const pitch = (f) => (f.pixel_pitch_mm ? Math.min(...f.pixel_pitch_mm) : null);
-    const k = pitch(facts) && pitch(this.facts) ? pitch(facts) / pitch(this.facts) : v.height / o.height;
-    Object.assign(o, { turn: v.turn, mirror: v.mirror, scale: v.scale * k });
-    o.cx = o.width / 2 + ((v.cx - v.width / 2) * v.stretch[0]) / k / o.stretch[0] + shift[0];
-    o.cy = o.height / 2 + ((v.cy - v.height / 2) * v.stretch[1]) / k / o.stretch[1] + shift[1];
-  }
-
-  inPane({ pane }, [X, Y]) { return X >= pane.x && Y >= pane.y && X < pane.x + pane.w && Y < pane.y + pane.h; }
 
   /** Draw again with other settings: pass 2 alone, and what lies over the picture if that changed. */
   redraw(marked = true) {
     this.marked ||= marked;
     if (this.busy) this.updateBar = true; // painted again less often than the picture
     else this.bar.update(); // at once: a slider must not be moved from where it no longer is
-    if (this.asked === undefined && !this.closed) this.asked = requestAnimationFrame(() => this.paint());
+    if (this.asked !== undefined || this.closed) return;
+    this.askedAt = performance.now();
+    this.asked = requestAnimationFrame(() => this.paint());
   }
 
   /** Draw again from the tiles: both passes. */
@@ -243,55 +208,47 @@ export class Viewer {
 
   paint() {
     this.asked = undefined;
-    if (this.closed || this.engine.lost || !this.canvas.width) return;
-    const began = performance.now(), kind = this.stale.full ? "fill" : "draw";
-    const half = this.busy && (kind === "fill" || this.heavy) && this.cost[kind] > SLOW_MS[kind];
-    const fill = this.stale[half ? "half" : "full"];
+    if (this.closed || this.engine.lost || !this.engine.size.width) return;
+    const now = performance.now(), kind = this.stale.full ? "fill" : "draw", half = this.busy && this.pace.slow[kind];
+    const size = half ? "half" : "full", fill = this.stale[size];
     if (fill) {
-      this.list = this.panes(half);
+      this.list = listPanes(this, half);
       this.ask(this.list);
       this.engine.fill(this.list, half, this.look.smooth);
-      this.stale[half ? "half" : "full"] = false;
+      this.stale[size] = false;
     }
     if (this.look.local) this.updateLocal();
     for (const pane of this.list) pane.grid = this.look.local ? this.grids?.get(pane.source.id) : null;
     this.engine.draw(this.list, this.look, half);
     this.drawnHalf = half;
+    if (this.busy) this.pace.note(fill ? "fill" : "draw", half, this.askedAt, now);
     if (fill || this.marked) { this.overlay.update(); this.marked = false; }
-    if (this.updateBar && (!this.busy || began > this.barAt + BAR_MS)) { this.bar.update(); this.updateBar = false; this.barAt = began; }
+    if (this.updateBar && (!this.busy || now > this.barAt + BAR_MS)) { this.bar.update(); this.updateBar = false; this.barAt = now; }
     if (!this.busy) this.read(); // reading back waits for the graphics
-    if (((this.busy && (fill || this.heavy)) || this.whenReady) && began > this.gauged[fill ? "fill" : "draw"] + GAUGE_MS) this.gauge(began, fill, half);
     if (this.whenReady && this.complete()) this.announce();
   }
 
-  /** Whether pass 2 looks at neighbours; else half the resolution saves it nothing. */
-  get heavy() {
-    const { edges, local, colour, strip } = this.look;
-    return edges > 0 || local > 0 || colour || strip !== "none";
-  }
-
-  /** Note how long a picture takes here at full resolution, the graphics' own time included. */
-  gauge(began, fill, half) {
-    const kind = fill ? "fill" : "draw";
-    this.engine.levelsAt(0, 0, half); // waits until it is really drawn
-    this.gauged[kind] = performance.now();
-    this.cost[kind] = (this.gauged[kind] - began) * (half ? 3 : 1);
-  }
-
   announce() {
+    this.engine.finish(); // the time that is told includes the graphics'
     this.send("ready", { milliseconds: Math.round(performance.now() - this.began) });
     this.whenReady(this);
     this.whenReady = null;
   }
 
   complete() {
-    return this.list.every(({ source, view, level }) => source.visible(view, level).every(([c, r]) => this.engine.has(source, TileSource.key(level, c, r))));
+    return this.list.every(({ source, view, level }) => this.holds(source, view, level));
   }
 
-  /** Ask each source for what its panes miss: the base first, then what is seen. */
+  /** Whether all tiles of a level that a view shows are in the graphics' memory. */
+  holds(source, view, level) {
+    return source.visible(view, level).every(([c, r]) => this.engine.has(source, TileSource.key(level, c, r)));
+  }
+
+  /** Ask each source for what its panes miss: the base first, then what is seen, then what moving is drawn from. */
   ask(list) {
     for (const source of new Set(list.map((pane) => pane.source))) {
-      const missing = [...source.baseTiles(), ...list.filter((pane) => pane.source === source).flatMap(({ view, level }) => source.visible(view, level).map(([c, r]) => [level, c, r]))];
+      const own = list.filter((pane) => pane.source === source), seen = (view, level) => (level === undefined ? [] : source.visible(view, level).map(([c, r]) => [level, c, r]));
+      const missing = [...source.baseTiles(), ...own.flatMap(({ view, level }) => seen(view, level)), ...own.flatMap(({ view, coarse }) => seen(view, coarse))];
       const known = new Set();
       source.want(missing.filter((t) => {
         const key = TileSource.key(...t);
@@ -304,18 +261,10 @@ export class Viewer {
   updateLocal() {
     const { low, high, curve } = this.look, key = [Math.round(low), Math.round(high), curve, this.other?.source.id].join();
     if (key === this.localKey) return;
-    const parts = [this.source, this.other?.source].filter(Boolean).map((source) => [source, source.basePicture()]);
-    if (parts.some(([, picture]) => !picture)) return;
-    const tones = tonesOf(this.look), made = parts.map(([source, picture]) => [source, localCurves(picture, tones, this.facts.white / source.facts.white)]);
-    const rows = made.reduce((sum, [, m]) => sum + m.columns * m.rows, 0), all = new Float32Array(rows * 256);
-    this.grids = new Map();
-    let row = 0;
-    for (const [source, { columns, rows: down, curves }] of made) {
-      this.grids.set(source.id, [columns, down, row, rows]);
-      all.set(curves, row * 256);
-      row += columns * down;
-    }
-    this.engine.table("local_table", rows, 256, all);
+    const made = localTable([this.source, this.other?.source].filter(Boolean), this.look, this.facts.white);
+    if (!made) return;
+    this.grids = made.grids;
+    this.engine.table("local_table", made.rows, 256, made.curves);
     this.localKey = key;
   }
 
@@ -323,7 +272,7 @@ export class Viewer {
 
   rest() {
     clearTimeout(this.resting);
-    this.resting = setTimeout(() => { this.busy = false; if (this.drawnHalf || this.updateBar) this.redraw(false); else this.read(); }, this.held ? HELD_MS : REST_MS);
+    this.resting = setTimeout(() => { this.busy = false; this.pace.rest(); if (this.drawnHalf || this.updateBar) this.redraw(false); else this.read(); }, this.held ? HELD_MS : REST_MS);
   }
 
   // ── view ──────────────────────────────────────────────────────────────────────────────────────
@@ -337,7 +286,7 @@ export class Viewer {
   zoom(factor, X, Y) {
     const { x, y, w, h } = this.view.pane;
     this.moving();
-    if (X !== undefined && this.other && this.inPane(this.other.view, [X, Y])) { X -= this.other.view.pane.x; Y -= this.other.view.pane.y; }
+    if (X !== undefined && this.other && this.other.view.holds(X, Y)) { X -= this.other.view.pane.x; Y -= this.other.view.pane.y; }
     this.view.zoomAt(X ?? x + w / 2, Y ?? y + h / 2, factor);
     this.refill();
   }
@@ -352,7 +301,7 @@ export class Viewer {
 
   mirror() { this.view.mirror = !this.view.mirror; this.refill(); this.report("mirror", this.view.mirror); }
 
-  inNavigator(X, Y) { return !this.frame.hidden && this.inPane(this.overview, [X, Y]); }
+  inNavigator(X, Y) { return !this.frame.hidden && this.overview.holds(X, Y); }
 
   navigateTo(X, Y) {
     this.moving();

@@ -276,21 +276,75 @@ def test_density_range_is_tinted(desk: Desk) -> None:
 
 @noise
 def test_moving_is_drawn_at_half_resolution(desk: Desk) -> None:
-    """Where a picture takes long it is coarse while it moves, and whole again at rest."""
+    """Where a picture takes long it and its canvas are coarse while it moves, whole at rest."""
     desk.run("v.view.scale *= 2; v.refill()")
     still = desk.pixels()
-    drawn = desk.page.evaluate(
-        """async () => {
-          v.cost = {fill: 500, draw: 500};
-          v.pan(1, 0); v.pan(-1, 0);
-          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-          return v.drawnHalf;
+    size = "() => [v.canvas.width, v.canvas.height]"
+    whole = desk.page.evaluate(size)
+    drag = "const look = {...v.look}; v.dragWindow(0.1, 0); v.look = look; v.redraw(false)"
+    for move in ("v.pan(1, 0); v.pan(-1, 0)", drag):
+        drawn, coarse = desk.page.evaluate(
+            f"""async () => {{
+              v.pace.slow = {{fill: true, draw: true}};
+              {move};
+              await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+              return [v.drawnHalf, [v.canvas.width, v.canvas.height]];
+            }}"""
+        )
+        assert drawn is True
+        assert coarse == [-(-side // 2) for side in whole]
+        desk.page.evaluate("() => v.settled()")
+        assert desk.page.evaluate("() => v.drawnHalf") is False
+        assert desk.page.evaluate(size) == whole
+        np.testing.assert_array_equal(desk.pixels(), still)
+
+
+@on("desk", ["steps"], indirect=True)
+def test_a_coarse_picture_shows_what_the_whole_one_shows(desk: Desk) -> None:
+    """Each second pixel of a stepped scan is the same at once, before coarser tiles have come."""
+    desk.run("v.fit()")
+    whole, coarse = desk.page.evaluate(
+        """() => {
+          const shot = (half) => {
+            v.stale = {full: true, half: true};
+            v.busy = half;
+            v.pace.slow = {fill: half, draw: half};
+            v.paint();
+            const {width, height} = v.canvas, middle = 4 * width * (height >> 1);
+            const row = v.engine.pixels().subarray(middle, middle + 4 * width);
+            return [...row].filter((_, i) => i % 4 === 0);
+          };
+          return [shot(false), shot(true)];
         }"""
     )
-    assert drawn is True
-    desk.page.evaluate("() => v.settled()")
-    assert desk.page.evaluate("() => v.drawnHalf") is False
-    np.testing.assert_array_equal(desk.pixels(), still)
+    desk.page.evaluate("() => { v.busy = false; v.pace.rest(); v.refill(); }")
+    assert len(set(whole)) > 32
+    assert len(coarse) == -(-len(whole) // 2)
+    inside = slice(1, -1)  # a step that ends inside a coarse pixel is its mean
+    differ = np.abs(np.array(whole)[::2][inside].astype(int) - np.array(coarse)[inside])
+    assert np.mean(differ > 0) < 0.25
+    assert differ.max() <= 16
+
+
+@noise
+def test_pace_learns_from_the_time_between_pictures(desk: Desk) -> None:
+    """Slow pictures in a row make the next ones coarse; only quick coarse ones end that at rest."""
+    found = desk.page.evaluate(
+        """async () => {
+          const {Pace} = await import("/static/viewer/pace.js"), pace = new Pace(), seen = [];
+          const drag = (half, step) => {
+            for (let at = 0; at < 6 * step; at += step) pace.note("draw", half, at - step + 5, at);
+            seen.push(pace.slow.draw);
+            pace.rest();
+            seen.push(pace.slow.draw);
+          };
+          drag(false, 16); drag(false, 90); drag(true, 60); drag(true, 16);
+          for (let at = 0; at < 2000; at += 400) pace.note("draw", false, at - 1, at);
+          seen.push(pace.slow.draw, pace.slow.fill);
+          return seen;
+        }"""
+    )
+    assert found == [False, False, True, True, True, True, True, False, False, False]
 
 
 @noise
