@@ -57,6 +57,8 @@ class ReviewSettings:
     """Host names under which it may be asked, without port."""
     page_size: int = 30
     """Inspections on one page of the queue."""
+    prepared: int = 2
+    """Scans at the head of the queue whose pixels are made ready before somebody opens them."""
     pictures: Path | None = None
     """Folder for drawn pictures; None puts it beside the folder of original files."""
     break_minutes: int = 20
