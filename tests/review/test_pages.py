@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from nii.inspection import Inspection, Level
