@@ -111,7 +111,7 @@ def doctor(
 
 
 def watch(  # noqa: D417, PLR0913 - settings are described by their fields; each is a flag
-    settings: Annotated[WatchSettings, Parameter(name="*")],
+    settings: Annotated[WatchSettings | None, Parameter(name="*")] = None,
     *,
     bundle: Path | None = None,
     once: bool = False,
@@ -123,7 +123,8 @@ def watch(  # noqa: D417, PLR0913 - settings are described by their fields; each
 ) -> int:
     """Inspect scans as they arrive in folders: each once, for months, whatever ends in between.
 
-    Ctrl-C and SIGTERM finish the scans in hand.
+    Ctrl-C and SIGTERM finish the scans in hand. With --pushed scans that programs pushed into the
+    store are inspected as well.
 
     Example: nii watch /lane1 /lane2 --out results --port 9273
 
@@ -141,6 +142,7 @@ def watch(  # noqa: D417, PLR0913 - settings are described by their fields; each
     from nii.infer.runtime import ProviderSettings
     from nii.watch import run as watching
 
+    settings = settings or WatchSettings()
     if dry_run:
         for found in watching.plan(settings):
             say(f"{found.status:11}  {', '.join(map(str, found.paths + found.sidecars))}")

@@ -1,9 +1,11 @@
 """How fast the viewer is: first whole view, window and level, moving; in a real browser.
 
-    python scripts/bench_viewer.py [--height 3000] [--width 12000] [--chromium /usr/bin/chromium]
+    python scripts/bench_viewer.py [--own] [--height 3000] [--width 12000] [--chromium PATH]
 
 Makes a dual-energy scan of that size from a sample scan, keeps it in a store, serves the routes of
-the viewer from a process of their own, opens them in Chromium, its graphics in software. Measures
+the viewer from a process of their own, opens them in Chromium, its graphics in software:
+all of them by SwiftShader, or with `--own` as Chromium does it where there is no graphics card.
+Measures
 
 * the first whole view, from opening the viewer to the last pixel drawn: with nothing prepared, and
   again in a new browser when the pyramid is on the disk;
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[1]
+OWN_FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader"]
+"""As the browser itself does without a graphics card: SwiftShader draws the canvas, the processor
+puts the page together."""
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 PAGE = """<!doctype html><html lang="en"><title>Viewer</title>
 <link rel="stylesheet" href="/static/viewer.css"><link rel="stylesheet" href="/page.css">
@@ -80,6 +85,7 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=3000)
     parser.add_argument("--width", type=int, default=12_000)
     parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--own", action="store_true", help="graphics as the browser chooses them")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -101,9 +107,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     }
     for name in ("nothing prepared", "pyramid on the disk"):
         with Server(folder) as server:
-            result[name] = in_browser(
-                server, digest, options.chromium, drag=name != "nothing prepared"
-            )
+            result[name] = in_browser(server, digest, options, drag=name != "nothing prepared")
     return result
 
 
@@ -162,12 +166,15 @@ class Server:
         return psutil.Process(self.process.pid).memory_info().rss >> 20
 
 
-def in_browser(server: Server, digest: str, chromium: str, *, drag: bool) -> dict[str, Any]:
+def in_browser(
+    server: Server, digest: str, options: argparse.Namespace, *, drag: bool
+) -> dict[str, Any]:
     """Open the viewer in a new browser and return what was measured."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not needed by the server
 
     with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=chromium, args=FLAGS)
+        flags = OWN_FLAGS if options.own else FLAGS
+        browser = running.chromium.launch(executable_path=options.chromium, args=flags)
         page = browser.new_page(viewport={"width": 1366, "height": 768})
         page.goto(f"http://127.0.0.1:{server.port}/{digest}")
         for _ in range(1200):

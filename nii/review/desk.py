@@ -33,6 +33,7 @@ from nii.store import (
     scans,
     settings,
     users,
+    waiting,
 )
 from nii.store.claims import Ask
 from nii.store.database import Store
@@ -44,8 +45,6 @@ from nii.store.scans import KeptScan
 from nii.store.users import User
 
 __all__ = ["Asked", "Case", "Desk", "Page", "Papers", "ReviewSettings", "Row", "number"]
-PUSHED = "pushed"
-"""Event: a program brought a scan."""
 _LONGEST_LOOK_S = 86_400.0
 
 
@@ -57,6 +56,8 @@ class ReviewSettings:
     """Host names under which it may be asked, without port."""
     page_size: int = 30
     """Inspections on one page of the queue."""
+    prepared: int = 2
+    """Scans at the head of the queue whose pixels are made ready before somebody opens them."""
     pictures: Path | None = None
     """Folder for drawn pictures; None puts it beside the folder of original files."""
     break_minutes: int = 20
@@ -347,7 +348,7 @@ class Desk:
         payload = {"scan_sha256": kept.sha256, "by": person.actor.to_json()}
         with self.store.write() as connection:
             scans.register(connection, kept, now)
-            audit.append(connection, audit.Entry(PUSHED, None, payload), now)
+            audit.append(connection, audit.Entry(waiting.PUSHED, None, payload), now)
         return {"sha256": kept.sha256, "inspection_id": None, "waiting": True}
 
     def set_language(self, person: Person, code: str) -> None:

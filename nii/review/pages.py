@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import cast
 from urllib.parse import urlencode
 
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -24,7 +25,9 @@ from nii.review.auth import Person, Right
 from nii.review.desk import Asked, Case, Desk
 from nii.review.language import Tongue
 from nii.review.pictures import WIDEST_PX, Size
+from nii.review.records import Row
 from nii.review.rendering import show, tongue_of
+from nii.review.tiles import Tiles
 from nii.review.viewer import DrawnBox, OtherScan, document, score_in_words
 from nii.store.claims import is_held
 
@@ -39,6 +42,8 @@ def queue(request: Request) -> Response:
     speak = tongue_of(request)
     asked = desk.asked(request.query_params)
     found = desk.page(person, asked)
+    if asked == desk.asked({}):
+        _prepare(request, found.rows)
     return show(
         request,
         "queue.html",
@@ -62,7 +67,23 @@ def queue(request: Request) -> Response:
 def one(request: Request) -> Response:
     """GET /inspections/{id}: the viewer, what was found, and the form to decide."""
     desk, person = _here(request, Right.READ)
-    return _one(request, desk.case(person, request.path_params["id"]))
+    shown = _one(request, desk.case(person, request.path_params["id"]))
+    if desk.settings.prepared:
+        shown.background = BackgroundTask(_prepare_next, request)
+    return shown
+
+
+def _prepare_next(request: Request) -> None:
+    """Make ready what is opened after this scan."""
+    desk, person = _here(request, Right.READ)
+    _prepare(request, desk.page(person, desk.asked({})).rows)
+
+
+def _prepare(request: Request, rows: Sequence[Row]) -> None:
+    tiles: Tiles = request.app.state.tiles
+    wanted = request.app.state.desk.settings.prepared
+    for row in rows[:wanted]:
+        tiles.prepare(row.scan)
 
 
 def viewer(request: Request) -> Response:

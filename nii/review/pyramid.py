@@ -37,6 +37,8 @@ _SAMPLE_PX = 2048
 _DISPLAY_WHITE = 255
 _NOISE_OF_MAD = 1.4826
 """Standard deviation of normal noise over its median absolute deviation."""
+_AIR_ROWS = 128
+"""Rows that the noise of air is taken from; times thousands of columns, more than it needs."""
 _AIRY = 0.9
 """Transmission above which a pixel shows the noise of air."""
 
@@ -291,7 +293,7 @@ def _ends(endpoint_mev: tuple[float, ...] | None) -> tuple[float, ...] | None:
 
 def _air_noise(plane: Plane, white: int) -> float | None:
     """Return the noise of one pixel in air, from differences of neighbours in a row."""
-    step = max(1, plane.shape[0] // 512)
+    step = max(1, plane.shape[0] // _AIR_ROWS)
     rows = plane[::step].astype(np.float32) / np.float32(white)
     steps = np.diff(rows, axis=1)[(rows[:, 1:] > _AIRY) & (rows[:, :-1] > _AIRY)]
     if steps.size < 1000:  # noqa: PLR2004 - too few to tell

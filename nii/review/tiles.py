@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,9 @@ FORM = f"{pyramid.FORM}.{colour_table.FORM}"
 """Part of every address, so that what a browser kept for ever belongs to this form."""
 _HELD = 4
 """Pyramids that stay open; each is mapped into memory, not read."""
+_CALM_S, _LONGEST_S = 1.0, 10.0
+"""What can wait is done once nobody asked for pixels for so long, at the latest after so long."""
+_STEP_S = 0.05
 _LOOPBACK = ("127.0.0.1", "::1")
 _ZSTD_LEVEL = 1
 _HEADERS = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
@@ -61,6 +65,8 @@ class Tiles:
     folder: Path
     most_bytes: int = 16 << 30
     _held: OrderedDict[str, Pyramid] = field(default_factory=OrderedDict)
+    _asked: float = -_CALM_S
+    _closing: threading.Event = field(default_factory=threading.Event)
     _building: threading.Lock = field(default_factory=threading.Lock)
     _holding: threading.Lock = field(default_factory=threading.Lock)
     _writer: ThreadPoolExecutor = field(
@@ -69,16 +75,42 @@ class Tiles:
 
     def close(self) -> None:
         """Wait until what is being written is on the disk, and stop."""
+        self._closing.set()
         self._writer.shutdown(wait=True)
 
     def pyramid(self, scan_sha256: str) -> Pyramid | None:
         """Return the pyramid of a scan, or None if the store does not know the scan.
 
-        A new pyramid is given as soon as it is made; it is written to the disk meanwhile.
+        A new pyramid is given as soon as it is made; it is written to the disk afterwards.
 
         Raises:
             NiiError: the kept files are missing, altered or cannot be read as a scan.
         """
+        self._asked = time.monotonic()
+        return self._opened(scan_sha256)
+
+    def prepare(self, scan_sha256: str) -> None:
+        """Make the pyramid of a scan that will be looked at next, while nobody waits for pixels."""
+        if not self._closing.is_set():
+            self._writer.submit(self._prepare, scan_sha256)
+
+    def _prepare(self, scan_sha256: str) -> None:
+        self._wait_for_calm()
+        if self._closing.is_set() or self._path(scan_sha256).exists():
+            return
+        try:
+            self._opened(scan_sha256)
+        except Exception as error:  # noqa: BLE001 - whoever opens the scan is told
+            _log.warning("the pyramid of a scan is not made ahead: %s", error)
+
+    def _wait_for_calm(self) -> None:
+        """Wait until nobody asks for pixels: tiles of the scan on the screen come first."""
+        end = time.monotonic() + _LONGEST_S
+        while time.monotonic() < min(self._asked + _CALM_S, end):
+            if self._closing.wait(_STEP_S):
+                return
+
+    def _opened(self, scan_sha256: str) -> Pyramid | None:
         found = self._found(scan_sha256)
         if found is not None:
             return found
@@ -124,6 +156,7 @@ class Tiles:
 
     def _write(self, scan_sha256: str, made: Pyramid) -> None:
         """Write a pyramid and go on with the one on the disk; without it if that fails."""
+        self._wait_for_calm()
         path = self._path(scan_sha256)
         try:
             self._make_room(2 * sum(plane.size for plane in pyramid.all_planes(made)))

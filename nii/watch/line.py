@@ -29,6 +29,7 @@ from nii.watch.forward import Forwarder
 from nii.watch.health import Key, Metrics, State, key
 from nii.watch.journal import Journal, Parcel, Settled
 from nii.watch.lane import Arrived, Lane
+from nii.watch.pushed import Pushed
 from nii.watch.settings import WatchSettings
 
 log = logging.getLogger(__name__)
@@ -80,9 +81,11 @@ class Line:
         self.alarms = alarms
         self.metrics = Metrics()
         self.forwarders: tuple[Forwarder, ...] = ()
-        self.lanes = tuple(
+        self.lanes: tuple[Lane | Pushed, ...] = tuple(
             Lane(folder.absolute(), settings.finished, equipment.timer) for folder in settings.lanes
         )
+        if settings.pushed:
+            self.lanes += (Pushed(settings, journal, equipment.clock),)
         self.done: Counter[str] = Counter()
         self._equipment = equipment
         self._timer = equipment.timer
@@ -96,6 +99,12 @@ class Line:
         self._faults: dict[str, tuple[int, int]] = {}
         self._look_due = self._beat = self._timer()
         self._newest: float | None = None
+
+    def close(self) -> None:
+        """Let go of what lanes hold open."""
+        for lane in self.lanes:
+            if isinstance(lane, Pushed):
+                lane.close()
 
     def beat(self) -> None:
         """Note that the main loop came round."""
@@ -251,7 +260,7 @@ class Line:
         end = self._timer()
         self._look_due = end + max(self.settings.look_every_s, 10 * (end - start))
 
-    def _tell_of_subfolders(self, lane: Lane) -> None:
+    def _tell_of_subfolders(self, lane: Lane | Pushed) -> None:
         subject = f"folders in {lane.folder}"
         if lane.unreadable:
             self.alarms.trouble(subject, lane.unreadable[0])

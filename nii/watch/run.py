@@ -179,7 +179,11 @@ def _line(settings: WatchSettings, equipment: Equipment) -> Iterator[Line]:
         _sweep(settings.out)
         _sweep(settings.quarantine_folder)
         _tell_of_leftovers(journal, settings)
-        yield Line(settings, equipment, journal, alarms)
+        line = Line(settings, equipment, journal, alarms)
+        try:
+            yield line
+        finally:
+            line.close()
     finally:
         journal.close()
         if webhook is not None:

@@ -38,13 +38,17 @@ class LaneSettings:
 class WatchSettings:
     """Say where scans come from and where everything goes."""
 
-    lanes: tuple[Path, ...]
+    lanes: tuple[Path, ...] = ()
     """Folders that scans arrive in, with their subfolders; nothing in them is moved or changed."""
     _: KW_ONLY
     out: Path | None = None
     """Folder that gets the results of each scan, as ``nii inspect`` writes them."""
     store: Path | None = None
     """Folder of the store that each scan and its inspection go into."""
+    database: str | None = None
+    """Address of the store's PostgreSQL database; SQLite in its folder where not given."""
+    pushed: bool = False
+    """Inspect the scans in the store that wait for a model too: those that programs pushed."""
     post: str | None = None
     """Address (http or https) that each inspection is posted to, with the token in NII_WATCH_TOKEN
     where there is one."""
@@ -76,8 +80,11 @@ class WatchSettings:
             ConfigError: no folder, nowhere to write, an address of another kind, or results that
                 would arrive as new scans.
         """
-        if not self.lanes:
+        if not self.lanes and not self.pushed:
             raise _wrong("watch", "no folder", "a folder that scans arrive in", "Name one.")
+        if self.store is None and (self.pushed or self.database is not None):
+            flag = "--pushed" if self.pushed else "--database"
+            raise _wrong(flag, "no store", "the store that it is about", "Name it with --store.")
         if not self.sinks:
             raise _wrong(
                 "watch", "no place for results", "one at least", "Give --out, --store or --post."

@@ -78,9 +78,12 @@ class StoreSink:
 
     name = "store"
 
-    def __init__(self, folder: Path, clock: Callable[[], datetime]) -> None:
-        """Name the folder of the store; it is opened with the first result."""
+    def __init__(
+        self, folder: Path, clock: Callable[[], datetime], database: str | None = None
+    ) -> None:
+        """Name the folder of the store, and its database; it is opened with the first result."""
         self._folder = folder
+        self._database = database
         self._clock = clock
         self._store: Store | None = None
 
@@ -88,7 +91,7 @@ class StoreSink:
         """Keep the original files and file the inspection; see :class:`Sink`."""
         inspection = Inspection.from_json(json.loads(parcel.document))
         try:
-            self._store = self._store or open_folder(self._folder)
+            self._store = self._store or open_folder(self._folder, self._database)
             kept = scans.keep(self._store, parcel.paths)
             if kept.sha256 != parcel.identity:
                 raise NiiError(
@@ -159,7 +162,7 @@ def open_sinks(settings: WatchSettings, clock: Callable[[], datetime]) -> tuple[
     if settings.out is not None:
         sinks.append(FolderSink(settings.out))
     if settings.store is not None:
-        sinks.append(StoreSink(settings.store, clock))
+        sinks.append(StoreSink(settings.store, clock, settings.database))
     if settings.post is not None:
         sinks.append(HttpSink(settings.post, os.environ.get(TOKEN_VARIABLE)))
     return tuple(sinks)

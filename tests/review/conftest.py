@@ -18,6 +18,7 @@ from nii import formats
 from nii.inspection import Inspection, Level
 from nii.review import passwords
 from nii.review.app import create_app
+from nii.review.desk import ReviewSettings
 from nii.review.limits import Rate
 from nii.scan import Scan
 from nii.store import inspections, scans, tables, users
@@ -103,7 +104,7 @@ def app(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Starlette]:
     """Give the web app over the store, at noon; it lets strangers ask as often as they like."""
     monkeypatch.setattr("nii.review.app.STRANGERS", Rate(burst=100_000, per_second=1.0))
     monkeypatch.setattr("nii.review.accounts.TRIES", Rate(burst=100_000, per_second=1.0))
-    made = create_app(store, clock=lambda: NOON)
+    made = create_app(store, ReviewSettings(prepared=0), clock=lambda: NOON)
     yield made
     made.state.tiles.close()
 

@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from nii.inspection import Declaration, Inspection, Level
 from nii.review import pages
 from nii.review.asked import Asked
+from nii.review.tiles import Tiles
 from nii.store import audit, claims, decisions, outcomes, queue, settings, users
 from nii.store.audit import Actor
 from nii.store.database import Store
@@ -175,6 +177,27 @@ def test_the_viewer_is_told_of_regions(client: TestClient, file_scan: FileScan) 
     assert [region["number"] for region in found["regions"]] == [1, 2]
     assert found["regions"][0]["position"] == filed.inspection.regions[0].position
     assert not found["blind"]
+
+
+def test_the_next_scans_are_made_ready(
+    app: Starlette, client: TestClient, file_scan: FileScan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Queue and inspection have the pixels of those at the head of the queue made ready."""
+    filed = [file_scan() for _ in range(3)]
+    asked: list[str] = []
+    monkeypatch.setattr(Tiles, "prepare", lambda _, scan: asked.append(scan))
+    desk = app.state.desk
+    settings = replace(desk.settings, prepared=2)
+    monkeypatch.setattr(app.state, "desk", replace(desk, settings=settings))
+    for address in ("/", f"/inspections/{filed[0].id}"):
+        asked.clear()
+        assert client.get(address).status_code == 200
+        waiting = [one.scan_sha256 for one in filed]
+        assert len(asked) == 2
+        assert set(asked) <= set(waiting)
+    asked.clear()
+    client.get("/?state=all")
+    assert not asked
 
 
 def test_next_claims_and_others_see_it(browse: Browse, file_scan: FileScan) -> None:

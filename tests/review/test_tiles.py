@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -211,6 +212,57 @@ def test_a_pyramid_is_made_once(
     assert again.facts == first.facts
     assert later.pyramid("0" * 64) is None
     later.close()
+
+
+def test_a_scan_is_prepared_while_nobody_waits(
+    held: Tiles,
+    keep: Callable[..., str],
+    scan_levels: np.ndarray,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is looked at next lies on the disk beforehand; an unreadable scan stops nothing."""
+    monkeypatch.setattr(tiles, "_CALM_S", 0.1)
+    spoilt, good = keep(scan_levels[:, :200]), keep(scan_levels, "good.tif")
+    for path in held.store.files.rglob("*"):
+        if path.is_file() and path.stat().st_size < 1_000_000:
+            path.write_bytes(b"no scan")
+    held.prepare(spoilt)
+    held.prepare(good)
+    wait_for((held.folder / f"{good}.{pyramid.FORM}.pyramid").is_file)
+    assert "not made ahead" in caplog.text
+    with monkeypatch.context() as patched:
+        patched.delattr(formats, "read_stored")
+        patched.delattr(formats, "read")
+        assert held.pyramid(good) is not None
+    held.close()
+    held.prepare(spoilt)
+
+
+def test_what_can_wait_waits_for_calm(
+    held: Tiles,
+    keep: Callable[..., str],
+    scan_levels: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is written or made ahead while tiles are asked for, but for at most a while."""
+    monkeypatch.setattr(tiles, "_CALM_S", 0.4)
+    monkeypatch.setattr(tiles, "_LONGEST_S", 1.2)
+    sha256 = keep(scan_levels)
+    began = time.monotonic()
+    while not list(held.folder.glob("*.pyramid")):
+        assert held.pyramid(sha256) is not None
+        time.sleep(0.02)
+        assert time.monotonic() < began + 30
+    assert time.monotonic() >= began + 1.2
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_the_folder_stays_within_its_bound(

@@ -5,7 +5,7 @@
 
 const SLOW_MS = 40; // a picture that takes longer is slow
 const EASY_MS = 25; // coarse pictures that come so fast are worth another try at full resolution
-const WAITING_MS = 20; // a picture asked for so soon after the one before would have come at once
+const IDLE_MS = 20; // of the time until a picture is asked for, what counts at most: the hand may have paused
 
 export class Pace {
   constructor() {
@@ -18,7 +18,7 @@ export class Pace {
   /** Note a picture that was asked for at `asked` and is drawn `now`, in milliseconds. */
   note(kind, half, asked, now) {
     const { before } = this;
-    if (before && asked < before.at + WAITING_MS) this.learn(before.kind, before.half, now - before.at);
+    if (before) this.learn(before.kind, before.half, now - asked + Math.min(asked - before.at, IDLE_MS));
     this.before = { kind, half, at: now };
   }
 

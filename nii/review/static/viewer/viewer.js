@@ -209,10 +209,13 @@ export class Viewer {
   paint() {
     this.asked = undefined;
     if (this.closed || this.engine.lost || !this.engine.size.width) return;
-    const now = performance.now(), kind = this.stale.full ? "fill" : "draw", half = this.busy && this.pace.slow[kind];
+    const now = performance.now(), kind = this.stale.full ? "fill" : "draw", slow = this.busy && this.pace.slow[kind];
+    const panes = this.stale.full || this.stale[slow ? "half" : "full"] ? listPanes(this, slow) : this.list;
+    // Coarse from fine tiles costs as much as whole: it pays for pass 2 alone, and once coarse tiles are there.
+    const half = slow && (kind === "draw" || panes.every(({ coarse }) => coarse === undefined));
     const size = half ? "half" : "full", fill = this.stale[size];
     if (fill) {
-      this.list = listPanes(this, half);
+      this.list = panes;
       this.ask(this.list);
       this.engine.fill(this.list, half, this.look.smooth);
       this.stale[size] = false;

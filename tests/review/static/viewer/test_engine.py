@@ -306,7 +306,7 @@ def test_a_coarse_picture_shows_what_the_whole_one_shows(desk: Desk) -> None:
     whole, coarse = desk.page.evaluate(
         """() => {
           const shot = (half) => {
-            v.stale = {full: true, half: true};
+            v.stale = {full: !half, half: true};
             v.busy = half;
             v.pace.slow = {fill: half, draw: half};
             v.paint();
