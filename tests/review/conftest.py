@@ -48,12 +48,31 @@ def quick_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(passwords, "_NOBODY", [])
 
 
+BOTH_ENGINES = {"test_api", "test_desk", "test_pages", "test_records", "test_upload"}
+"""Tests of queue, decisions and API: what they claim holds on PostgreSQL too."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run some files of tests on both database engines."""
+    name = metafunc.module.__name__.rpartition(".")[2]
+    if name in BOTH_ENGINES and "store" in metafunc.fixturenames:
+        metafunc.parametrize("store", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """Give an empty store."""
-    opened = open_folder(tmp_path / "store")
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Give an empty store: in a SQLite file, or in PostgreSQL where the test is run on both."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        opened = open_folder(tmp_path / "store")
+        yield opened
+        opened.close()
+        return
+    server = request.getfixturevalue("postgres")
+    url = server.desk()
+    opened = open_folder(tmp_path / "store", url)
     yield opened
     opened.close()
+    server.give_back(url)
 
 
 @pytest.fixture
