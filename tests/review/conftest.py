@@ -48,15 +48,22 @@ def quick_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(passwords, "_NOBODY", [])
 
 
-BOTH_ENGINES = {"test_api", "test_desk", "test_pages", "test_records", "test_upload"}
-"""Tests of queue, decisions and API: what they claim holds on PostgreSQL too."""
+BOTH_ENGINES = {
+    "test_api": [pytest.mark.slow],
+    "test_desk": [],
+    "test_pages": [pytest.mark.slow],
+    "test_records": [],
+    "test_upload": [],
+}
+"""Tests of queue, decisions and API that PostgreSQL has to pass too, and the marks of that run."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run some files of tests on both database engines."""
     name = metafunc.module.__name__.rpartition(".")[2]
     if name in BOTH_ENGINES and "store" in metafunc.fixturenames:
-        metafunc.parametrize("store", ["sqlite", "postgresql"], indirect=True)
+        other = pytest.param("postgresql", marks=BOTH_ENGINES[name])
+        metafunc.parametrize("store", ["sqlite", other], indirect=True)
 
 
 @pytest.fixture
