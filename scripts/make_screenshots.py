@@ -15,10 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import bench_numbers
 from playwright.sync_api import sync_playwright
 
 from nii.review import passwords
@@ -43,29 +46,62 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     parser.add_argument("--size", choices=list(SIZES), default="")
+    parser.add_argument("--only-numbers", action="store_true")
     options = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with tempfile.TemporaryDirectory() as name:
+        numbers = Path(name) / "numbers"
+        make_numbers(numbers)
+        with serving(numbers) as address, sync_playwright() as tool:
+            browser = tool.chromium.launch(executable_path=chromium, args=FLAGS)
+            shoot_numbers(browser, address, options.out, options.size)
+            browser.close()
+        if options.only_numbers:
+            return
         store = Path(name) / "store"
         inbox = Path(name) / "inbox"
         labels = shutil.ignore_patterns("*.json")
         shutil.copytree(ROOT / "data" / "samples", inbox, ignore=labels)
         run("worker", str(inbox), "--store", str(store), "--once")
         make_people(store)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        command = [sys.executable, "-c", PROGRAM, "review", str(store), "--port", str(port)]
-        server = subprocess.Popen(command)  # noqa: S603
-        try:
-            wait_for(port)
-            with sync_playwright() as tool:
-                browser = tool.chromium.launch(executable_path=chromium, args=FLAGS)
-                shoot(browser, f"http://127.0.0.1:{port}", options.out, options.size)
-                browser.close()
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
+        with serving(store) as address, sync_playwright() as tool:
+            browser = tool.chromium.launch(executable_path=chromium, args=FLAGS)
+            shoot(browser, address, options.out, options.size)
+            browser.close()
+
+
+@contextmanager
+def serving(store: Path) -> Iterator[str]:
+    """Serve a store, give its address, and stop."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-c", PROGRAM, "review", str(store), "--port", str(port)]
+    server = subprocess.Popen(command)  # noqa: S603
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def make_numbers(folder: Path) -> None:
+    """Fill a store with two months of made-up inspections and decisions."""
+    example = ROOT / "tests" / "store" / "inspection.json"
+    bench_numbers.DOCUMENT = example.read_text("utf-8")
+    store = open_folder(folder)
+    bench_numbers.fill(store, 9000, 60)
+    store.close()
+    make_people(folder)
+
+
+def shoot_numbers(browser: Browser, address: str, out: Path, size: str) -> None:
+    """Make a picture of the page of numbers as a supervisor sees it."""
+    page = log_in(browser, address, "chief", size)
+    page.goto(f"{address}/numbers?from=2026-01-01&to=2026-03-01")
+    page.wait_for_timeout(1000)
+    save(page, out, "numbers", size)
 
 
 def run(*arguments: str) -> None:

@@ -66,6 +66,7 @@ class Tiles:
     most_bytes: int = 16 << 30
     _held: OrderedDict[str, Pyramid] = field(default_factory=OrderedDict)
     _asked: float = -_CALM_S
+    _unable: set[str] = field(default_factory=set)
     _closing: threading.Event = field(default_factory=threading.Event)
     _building: threading.Lock = field(default_factory=threading.Lock)
     _holding: threading.Lock = field(default_factory=threading.Lock)
@@ -98,9 +99,12 @@ class Tiles:
         self._wait_for_calm()
         if self._closing.is_set() or self._path(scan_sha256).exists():
             return
+        if scan_sha256 in self._unable:
+            return
         try:
             self._opened(scan_sha256)
         except Exception as error:  # noqa: BLE001 - whoever opens the scan is told
+            self._unable.add(scan_sha256)  # told once, not with each look at the queue
             _log.warning("the pyramid of a scan is not made ahead: %s", error)
 
     def _wait_for_calm(self) -> None:

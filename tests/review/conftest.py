@@ -48,12 +48,38 @@ def quick_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(passwords, "_NOBODY", [])
 
 
+BOTH_ENGINES = {
+    "test_api": [pytest.mark.slow],
+    "test_desk": [],
+    "test_pages": [pytest.mark.slow],
+    "test_records": [],
+    "test_upload": [],
+}
+"""Tests of queue, decisions and API that PostgreSQL has to pass too, and the marks of that run."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run some files of tests on both database engines."""
+    name = metafunc.module.__name__.rpartition(".")[2]
+    if name in BOTH_ENGINES and "store" in metafunc.fixturenames:
+        other = pytest.param("postgresql", marks=BOTH_ENGINES[name])
+        metafunc.parametrize("store", ["sqlite", other], indirect=True)
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """Give an empty store."""
-    opened = open_folder(tmp_path / "store")
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Give an empty store: in a SQLite file, or in PostgreSQL where the test is run on both."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        opened = open_folder(tmp_path / "store")
+        yield opened
+        opened.close()
+        return
+    server = request.getfixturevalue("postgres")
+    url = server.desk()
+    opened = open_folder(tmp_path / "store", url)
     yield opened
     opened.close()
+    server.give_back(url)
 
 
 @pytest.fixture
