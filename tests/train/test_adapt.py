@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch, which is not installed")
 
-from nii.annotations.coco import read_coco
+from nii import formats, taxonomy
+from nii.annotations.coco import CocoImage, CocoSet, read_coco, write_coco
 from nii.bundle import Bundle, read_bundle
+from nii.detections import Detections
 from nii.errors import BundleError, ConfigError
 from nii.evaluate.compare import Difference, Verdict
 from nii.evaluate.intervals import Interval
@@ -19,6 +22,8 @@ from nii.formats import write
 from nii.infer.detect import Detector
 from nii.provenance import Provenance
 from nii.scan import Scan
+from nii.simulate.scene import SceneConfig
+from nii.simulate.source import SimulateConfig
 from nii.train import checkpoint, weights
 from nii.train.adapt import (
     AdaptConfig,
@@ -31,6 +36,19 @@ from nii.train.adapt import (
     sorted_in_words,
     verdict_of,
 )
+from nii.train.card import draft_card
+from nii.train.checkpoint import LAST
+from nii.train.config import (
+    DataConfig,
+    ModelConfig,
+    OptimiserConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
+from nii.train.export import trained
+from nii.train.loop import train
+from nii.train.pairs import Ground
+from nii.train.validate import judge_scans
 
 _BOX = ((30.0, 30.0, 150.0, 80.0),)
 
@@ -179,3 +197,139 @@ def test_the_run_starts_from_the_bundle_and_pairs_the_local_scans(
     assert all("replay" in image.path.parts or "teaching" in image.path.parts for image in listed)
     assert all(image.path.is_file() for image in listed)
     assert run.max_minutes == 1
+
+
+KIND = "dense_object"
+CONTAINER_BOX = (20.0, 20.0, 300.0, 150.0)
+WARM = ScheduleConfig(warmup_steps=5)
+
+
+def _truth(*threats: tuple[float, ...]) -> Detections:
+    boxes = np.asarray([CONTAINER_BOX, *threats], np.float32)
+    names = ["container", *[KIND] * len(threats)]
+    ids = np.asarray([taxonomy.by_name(name).class_id for name in names], np.int64)
+    return Detections(boxes, np.ones(len(boxes), np.float32), ids)
+
+
+def _clean(number: int) -> Scan:
+    """Return a container with a few bales in it."""
+    rng = np.random.default_rng(number)
+    signal = np.full((2, 160, 320), 0.95, np.float32)
+    signal[:, 20:150, 20:300] *= 0.6
+    for _ in range(6):
+        x, y = int(rng.integers(30, 240)), int(rng.integers(60, 120))
+        signal[:, y : y + 25, x : x + 40] *= np.float32(rng.uniform(0.6, 0.95))
+    signal *= rng.normal(1, 0.005, signal.shape).astype(np.float32)
+    return Scan(np.clip(signal, 1e-3, 1.2), endpoint_mev=(9.0, 6.0), pixel_pitch_mm=(15.0, 15.0))
+
+
+def _planted(number: int) -> tuple[Scan, Detections]:
+    """Return the same container with a dense object in it, and where it is."""
+    scan, rng = _clean(number), np.random.default_rng(number)
+    ground, pair = Ground(scan, _truth(), (KIND,)), None
+    while pair is None:
+        pair = ground.draw(320, rng)
+    x0, y0, x1, y1 = pair.window_xyxy
+    signal = scan.transmission.copy()
+    signal[:, y0:y1, x0:x1] = pair.after.transmission
+    return replace(scan, transmission=signal), _truth(tuple(map(float, pair.box_xyxy)))
+
+
+class _Smoke:
+    """A network that learnt one kind of threat in seconds, and adaptations of it."""
+
+    def __init__(self, folder: Path, bundle: Bundle) -> None:
+        """Train the base: threats projected into twelve clean containers."""
+        self.folder, self.bundle = folder, bundle
+        self.guilty = [_planted(5000 + number) for number in range(12)]
+        self.clean = [(_clean(7000 + number), _truth()) for number in range(12)]
+        scene = SceneConfig(height_px=(120, 121), pitch_mm=(20.0, 30.0), threat_classes=(KIND,))
+        images = []
+        for number in range(12):
+            (path,) = write(_clean(number), folder / f"{number}.tiff")
+            nothing = np.full(1, np.nan, np.float32)
+            images.append(CocoImage(path, 160, 320, _truth(), (None,), nothing))
+        listed = folder / "annotations.json"
+        write_coco(CocoSet(tuple(images)), listed, folder)
+        data = DataConfig(
+            source="coco",
+            annotations=listed,
+            images=folder,
+            simulate=SimulateConfig(scene=scene),
+            crop_px=64,
+            crops_per_scan=4,
+            pair_share=1.0,
+            overview_share=0.0,
+            display_share=0.0,
+            single_energy_share=0.0,
+        )
+        self.config = TrainConfig(
+            name="smoke",
+            train=data,
+            validation=DataConfig(count=1, seed=9, simulate=data.simulate),
+            threats=(KIND,),
+            model=ModelConfig(width=8, depth=1, overview_width=4),
+            schedule=WARM,
+            optimiser=OptimiserConfig(learning_rate=5e-3),
+            epochs=None,
+            max_steps=90,
+            batch_scans=2,
+            validate_every=10**9,
+            validation_scans=1,
+            device="cpu",
+            out=folder / "base",
+            ema_decay=0.95,
+        )
+        train(self.config, resume=False)
+
+    def scores(self, run: Path, scans: Sequence[tuple[Scan, Detections]]) -> list[float]:
+        """Return the highest score of a threat in each scan."""
+        ids = (taxonomy.by_name(KIND).class_id,)
+        judged = judge_scans(trained(run / LAST)[0], scans, draft_card(self.config), ids)
+        return [float(one.detections.scores.max(initial=0.0)) for one in judged]
+
+    def detects(self, run: Path) -> float:
+        """Return the chance that a planted scan scores above a clean one; none was learnt from."""
+        above = np.subtract.outer(self.scores(run, self.guilty), self.scores(run, self.clean))
+        return float((above > 0).mean() + (above == 0).mean() / 2)
+
+    def adapted(self, name: str, planted: set[int], config: AdaptConfig, *, sort: bool) -> float:
+        """Adapt to a site whose benign scans hold threats, and return what is detected after."""
+        place = self.folder / name
+        place.mkdir()
+        groups = [(place / f"{number:03}.tiff",) for number in range(14)]
+        for number, (path,) in enumerate(groups):
+            write(_planted(1000 + number)[0] if number in planted else _clean(1000 + number), path)
+        scans = [(formats.read(path), _truth()) for (path,) in groups]
+        seen = self.scores(self.folder / "base", scans)
+        local = sort_out(
+            groups,
+            {g: (s, (CONTAINER_BOX,)) for g, s in zip(groups, seen, strict=True)},
+            config,
+        )
+        if not sort:
+            local = Sorted(tuple((g, (CONTAINER_BOX,)) for g in groups), local.held, (), ())
+        run = run_of(self.bundle, local, self.folder / f"{name}_work", config)
+        train(replace(run, schedule=WARM), resume=False)
+        return self.detects(run.folder)
+
+
+@pytest.mark.slow
+def test_planted_threats_do_not_poison_an_adaptation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_bundle: Callable[..., Bundle]
+) -> None:
+    """Threats in a seventh of the benign scans cost little or no detection of their kind.
+
+    That the measure can fall is shown by an adaptation that nobody sorts: every scan holds a
+    threat, none is projected in, and what was known is forgotten.
+    """
+    smoke = _Smoke(tmp_path, make_bundle(tmp_path / "bundle"))
+    start = smoke.config, tmp_path / "base" / LAST
+    monkeypatch.setattr(weights, "start", lambda *_: start)
+    config = AdaptConfig(max_steps=15, suspect_share=0.2)
+    clean = smoke.adapted("clean", set(), config, sort=True)
+    poisoned = smoke.adapted("planted", {3, 11}, config, sort=True)
+    assert clean > 0.85
+    assert poisoned > clean - 0.1
+    blind = replace(config, pair_share=0.02)
+    assert smoke.adapted("believed", set(range(14)), blind, sort=False) < clean - 0.15
