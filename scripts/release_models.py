@@ -35,7 +35,7 @@ from nii.train.checkpoint import LAST
 from nii.train.config import DataConfig, TrainConfig, read_config
 from nii.train.dataset import Task, training_loader
 from nii.train.export import export, trained
-from nii.train.load import balanced_accuracy, fit_load, load_samples
+from nii.train.load import balanced_accuracy, filling_accuracy, fit_load, load_samples
 from nii.train.loop import Progress, train
 from nii.train.mining import mine
 from nii.train.unfold import begin_from
@@ -205,7 +205,12 @@ def learn_load(config: TrainConfig) -> LoadSpec:
         "containers in simulated scans that it never saw"
     )
     print("load state:", basis)
-    return replace(spec, basis=basis)
+    told = filling_accuracy(held_out, spec)
+    if spec.filling is None or told is None:
+        return replace(spec, basis=basis)
+    filling = f"{spec.filling.basis}; full against partly filled {told:.3f} on those"
+    print("filling:", filling)
+    return replace(spec, basis=basis, filling=replace(spec.filling, basis=filling))
 
 
 def pool(data: DataConfig, folder: Path, workers: int) -> DataConfig:
