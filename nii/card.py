@@ -73,6 +73,21 @@ class DecodeSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class FillingSpec:
+    """Weights of the logistic model that tells full containers from partly filled ones.
+
+    Attributes:
+        weights: of each feature, standardised as in :class:`LoadSpec`.
+        bias: added to their weighted sum.
+        basis: what it was fitted on and how good it was, in words.
+    """
+
+    weights: tuple[float, ...]
+    bias: float
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoadSpec:
     """Weights of the logistic model that tells loaded containers from empty ones.
 
@@ -82,6 +97,7 @@ class LoadSpec:
         weights: of each standardised feature.
         bias: added to their weighted sum.
         basis: what it was fitted on and how good it was, in words.
+        filling: tells full from partly filled; None where that was not learnt.
     """
 
     mean: tuple[float, ...]
@@ -89,6 +105,7 @@ class LoadSpec:
     weights: tuple[float, ...]
     bias: float
     basis: str
+    filling: FillingSpec | None = None
 
     def __post_init__(self) -> None:
         """Check that the numbers belong together.
@@ -96,7 +113,9 @@ class LoadSpec:
         Raises:
             ValueError: lengths differ, or a scale is not positive.
         """
-        if not len(self.mean) == len(self.scale) == len(self.weights) > 0:
+        lengths = {len(self.mean), len(self.scale), len(self.weights)}
+        lengths |= {len(self.filling.weights)} if self.filling else set()
+        if len(lengths) > 1 or lengths == {0}:
             msg = "mean, scale and weights of the load state differ in length"
             raise ValueError(msg)
         if min(self.scale) <= 0:
@@ -246,6 +265,13 @@ class Card:
         return from_dict(cls, data, where=where)
 
 
+def _load_lines(spec: LoadSpec | None) -> list[str]:
+    if spec is None:
+        return []
+    more = ["", f"Partly filled or full: {spec.filling.basis}."] if spec.filling else []
+    return ["", f"Empty or loaded: {spec.basis}.", *more]
+
+
 def card_text(card: Card) -> str:
     """Return the card as a page for people (Markdown)."""
     lines = [
@@ -267,7 +293,7 @@ def card_text(card: Card) -> str:
     lines += [
         "",
         f"Thresholds: {card.thresholds.basis}. It also finds: {', '.join(card.structures)}.",
-        *(["", f"Empty or loaded: {card.load.basis}."] if card.load else []),
+        *_load_lines(card.load),
         *(["", _ANOMALY_TEXT] if card.anomaly else []),
         "",
         *_lighter(card),

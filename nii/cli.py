@@ -205,7 +205,12 @@ def evaluate(
 
 
 def train(
-    config: Path, *, resume: bool = False, out: Path | None = None, dry_run: bool = False
+    config: Path,
+    *,
+    resume: bool = False,
+    out: Path | None = None,
+    without: tuple[str, ...] = (),
+    dry_run: bool = False,
 ) -> int:
     """Train a model.
 
@@ -218,13 +223,16 @@ def train(
         config: TOML file; see configs/.
         resume: go on from the last checkpoint.
         out: folder of the run; the one the file names, or runs/NAME.
+        without: kind of threat that is neither shown nor taught; may be repeated. The run is then
+            runs/NAME_without_KIND, or OUT.
         dry_run: pass one batch through everything, up to the export, and keep nothing.
     """
     from dataclasses import replace
 
     from nii.train.config import read_config
+    from nii.train.leave_out import without as leave_out
 
-    settings = read_config(config)
+    settings = leave_out(read_config(config), without)
     if out is not None:
         settings = replace(settings, out=out)
     if dry_run:
@@ -374,7 +382,7 @@ def worker(  # noqa: PLR0913 - each is a flag
     else:
         with _stop_signals() as stop:
             summary = run(settings, detector, stop)
-    _say(str(summary))
+    _say(", ".join(f"{getattr(summary, name)} {name}" for name in summary.__slots__))
     return int(bool(summary.quarantined))
 
 

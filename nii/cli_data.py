@@ -21,7 +21,7 @@ data = cyclopts.App(
 
 
 @data.command
-def check(*places: Path, out: Path) -> int:
+def check(*places: Path, out: Path, images: Path | None = None) -> int:
     """Find what is wrong with labelled sets, and draw contact sheets of every class.
 
     Each file or folder is one split, or several; the same or nearly the same scan in two of them is
@@ -32,6 +32,7 @@ def check(*places: Path, out: Path) -> int:
     Args:
         places: COCO files; folders with COCO files, Pascal VOC files, or YOLO labels.
         out: folder for the report.
+        images: folder of the scans; that of the labels, or `images` beside them, where not given.
     """
     from nii.evaluate.data_check import check_splits
     from nii.evaluate.data_page import write_report
@@ -41,7 +42,7 @@ def check(*places: Path, out: Path) -> int:
         raise ConfigError(
             "nii data check", found="no place", expected="a file or folder", remedy="Name one."
         )
-    splits = [split for place in places for split in read_splits(place)]
+    splits = [split for place in places for split in read_splits(place, images)]
     with progress("checking") as advance:
         report = check_splits(splits, lambda done, total: advance(done, total, ""))
     page = write_report(out, splits, report)

@@ -11,8 +11,9 @@ import dataclasses
 import difflib
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -48,16 +49,15 @@ def from_dict(kind: type[T], data: dict[str, Any], *, where: str = "settings") -
     Raises:
         ConfigError: a key is unknown, a value has the wrong type, or a required key is missing.
     """
-    hints = get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    hints = _hints(kind)  # type: ignore[arg-type]
     for key in data:
-        if key not in fields:
-            near = difflib.get_close_matches(key, list(fields), n=1)
+        if key not in hints:
+            near = difflib.get_close_matches(key, list(hints), n=1)
             hint = f"Did you mean {near[0]!r}?" if near else "Remove the key."
             raise ConfigError(
                 where,
                 found=f"the unknown key {key!r}",
-                expected=f"one of {', '.join(fields)}",
+                expected=f"one of {', '.join(hints)}",
                 remedy=hint,
             )
     values = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in data.items()}
@@ -70,6 +70,13 @@ def from_dict(kind: type[T], data: dict[str, Any], *, where: str = "settings") -
             expected=f"settings that {kind.__name__} accepts",
             remedy="Change or add the setting named.",
         ) from error
+
+
+@cache
+def _hints(kind: Hashable) -> Mapping[str, Any]:
+    """Return the types of a dataclass's fields, found once: lists of inspections ask often."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
 
 
 def to_dict(record: Any) -> Any:  # noqa: ANN401

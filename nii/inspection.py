@@ -69,6 +69,8 @@ class ScanFacts:
         )
 
 
+_FILLINGS = {"partial": "partly filled", "full": "full"}
+
 Edge = Literal["left", "right", "top"]
 """A side of the picture that a vehicle should not reach."""
 
@@ -119,6 +121,8 @@ class Structure:
         score: 0 to 1.
         load: ``empty`` or ``loaded``; None where it is no container or the model cannot tell.
         load_score: probability that it is loaded, 0 to 1; None where `load` is None.
+        filling: ``partial`` or ``full``; None where it is not loaded or the model cannot tell.
+        full_score: probability that it is full, if it is loaded; None where `filling` is None.
     """
 
     kind: str
@@ -127,11 +131,18 @@ class Structure:
     score: float
     load: Literal["empty", "loaded"] | None = None
     load_score: float | None = None
+    filling: Literal["partial", "full"] | None = None
+    full_score: float | None = None
+
+    @property
+    def load_words(self) -> str | None:
+        """Return how it is loaded: empty, loaded, partly filled, full; None where unknown."""
+        return self.load if self.filling is None else _FILLINGS[self.filling]
 
     @property
     def label(self) -> str:
         """Return kind, number and load in words."""
-        return f"{self.kind} {self.number}" + (f", {self.load}" if self.load else "")
+        return f"{self.kind} {self.number}" + (f", {self.load_words}" if self.load else "")
 
 
 @dataclass(frozen=True, slots=True)

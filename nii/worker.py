@@ -22,7 +22,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from nii import formats
-from nii.errors import BundleError, MissingExtraError, ProviderError
+from nii.errors import BundleError, MissingExtraError, NiiError, ProviderError
 from nii.exchange import outbox, quarantine
 from nii.exchange.inbox import Arrival, FinishedBy, Inbox
 from nii.infer.inspect import Finds, inspect, utc_now
@@ -177,15 +177,21 @@ def _inspect(line: _Line, arrival: Arrival, identity: str) -> Counter[str]:
         filed = inspections.add(line.store, kept, inspection, line.clock())
     except (OSError, *_NOT_THE_SCANS_FAULT):
         raise
+    except NiiError as error:  # the file is at fault, and its message says how
+        log.warning("%s goes to the quarantine: %s", arrival.subject, error)
+        return _put_aside(line, arrival, identity, error)
     except Exception as error:  # whatever one scan does, the next one must go on
-        log.exception("%s goes to the quarantine", arrival.subject)
-        folder = line.settings.quarantine
-        quarantine.put(folder, arrival.paths, identity, error, line.clock())
-        line.inbox.settle(arrival)
-        return Counter(quarantined=1)
+        log.exception("%s goes to the quarantine; please report this", arrival.subject)
+        return _put_aside(line, arrival, identity, error)
     log.info("%s: inspection %d, level %s", arrival.subject, filed.id, inspection.level)
     line.inbox.settle(arrival)
     return Counter(inspected=1) + _deliver(line, filed, lambda: scan)
+
+
+def _put_aside(line: _Line, arrival: Arrival, identity: str, error: Exception) -> Counter[str]:
+    quarantine.put(line.settings.quarantine, arrival.paths, identity, error, line.clock())
+    line.inbox.settle(arrival)
+    return Counter(quarantined=1)
 
 
 def _deliver_left_over(line: _Line) -> Counter[str]:

@@ -72,6 +72,7 @@ def test_every_test_file_has_a_subject() -> None:
         "test_docs.py",
         "test_end_to_end.py",
         "test_real_data.py",
+        "test_scripts.py",
         "test_survival.py",
     }
     known = {place for path in MODULES for place in twins(path)}

@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from nii.card import Card, DecodeSpec, GuaranteeSpec, LoadSpec, Thresholds, VariantSpec, card_text
+from nii.card import (
+    Card,
+    DecodeSpec,
+    FillingSpec,
+    GuaranteeSpec,
+    LoadSpec,
+    Thresholds,
+    VariantSpec,
+    card_text,
+)
 from nii.errors import ConfigError
 from nii.preprocess import PreprocessSpec
 from nii.provenance import Provenance
@@ -48,6 +57,8 @@ def test_a_load_model_whose_numbers_do_not_belong_together_is_refused() -> None:
         LoadSpec((0.0,), (1.0, 1.0), (1.0,), 0.0, "b")
     with pytest.raises(ValueError, match="positive"):
         LoadSpec((0.0,), (0.0,), (1.0,), 0.0, "b")
+    with pytest.raises(ValueError, match="length"):
+        LoadSpec((0.0,), (1.0,), (1.0,), 0.0, "b", FillingSpec((1.0, 2.0), 0.0, "c"))
 
 
 def test_what_a_card_cannot_mean_is_refused() -> None:

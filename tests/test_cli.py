@@ -124,13 +124,18 @@ def test_wrong_usage_is_two(run: Run, bundle: Path, tmp_path: Path) -> None:
         (("bundle", "sign", "{tmp}"), "--key"),
         (("verify", "{tmp}"), "inspection.json"),
         (("train", "{tmp}/absent.toml"), "absent.toml"),
+        (("train", "{root}/configs/smoke.toml", "--without", "bricks"), "one of firearm, brick"),
     ],
 )
 def test_usage_errors_are_two(
-    words: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    root: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Every mistake in the call is code 2, with the thing that is wrong in the message."""
-    assert cli.main([word.format(tmp=tmp_path) for word in words]) == 2
+    assert cli.main([word.format(tmp=tmp_path, root=root) for word in words]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
 

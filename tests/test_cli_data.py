@@ -56,6 +56,9 @@ def test_a_set_goes_there_and_back(
     words = ["data", "convert", str(labels), "--to", "yolo", "--out", str(there), *images]
     assert cli.main(words) == 0
     assert "load states: lost" in capsys.readouterr().out
+    checked = ["data", "check", str(there), "--out", str(tmp_path / "checked")]
+    assert cli.main(checked) == 1  # the scans stayed where they were
+    assert cli.main([*checked, *images]) == 0
     words = ["data", "convert", str(there), "--to", "coco", "--out", str(back), *images]
     assert cli.main(words) == 0
     found = sorted(row["bbox"] for row in json.loads(back.read_text("utf-8"))["annotations"])

@@ -200,10 +200,13 @@ def test_quarantine(
     bad = settings.inbox / "a bad one.tif"
     bad.write_bytes(b"no scan at all")
     arrive("b.tif")
-    with caplog.at_level(logging.ERROR):
+    with caplog.at_level(logging.WARNING):
         summary = run_once(settings, Detector())
     assert summary == Summary(inspected=1, delivered=1, quarantined=1)
     assert "a bad one.tif" in caplog.text
+    reported = [record for record in caplog.records if record.name == "nii.worker"]
+    assert [record.exc_info for record in reported] == [None]  # a message, no traceback
+    assert "expected" in reported[0].getMessage()
     (folder,) = settings.quarantine.iterdir()
     assert (folder / "1-a bad one.tif").read_bytes() == bad.read_bytes() == b"no scan at all"
     reason = json.loads((folder / REASON_FILE).read_text())
@@ -217,11 +220,13 @@ def test_quarantine(
 
 
 def test_a_scan_that_breaks_the_inspection(
-    settings: WorkerSettings, arrive: Callable[[str], Path]
+    settings: WorkerSettings, arrive: Callable[[str], Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     """An unexpected error over one scan puts it into quarantine with the error's own words."""
     arrive("a.tif")
     assert run_once(settings, Detector(error=ValueError("odd"))) == Summary(quarantined=1)
+    (logged,) = [record for record in caplog.records if record.name == "nii.worker"]
+    assert logged.exc_info  # whoever mends it needs the traceback
     (reason,) = settings.quarantine.rglob(REASON_FILE)
     assert json.loads(reason.read_text())["found"] == "odd"
 

@@ -61,25 +61,27 @@ class SplitRows:
     class_names: tuple[str, ...] | None = None
 
 
-def read_splits(place: Path) -> list[SplitRows]:
+def read_splits(place: Path, images: Path | None = None) -> list[SplitRows]:
     """Return every split that a label file or a folder holds.
 
     Args:
         place: a COCO file; or a folder with COCO files of the usual names, of VOC files, or of
             YOLO labels.
+        images: folder that image names start from; that of the labels, or `images` beside them,
+            where not given.
 
     Raises:
         AnnotationError: there is nothing of the kind.
     """
     if place.is_file():
-        return [_coco(place)]
+        return [_coco(place, images)]
     named = [place / name for name in FILE_NAMES if (place / name).is_file()]
     if named:
-        return [_coco(path) for path in named]
+        return [_coco(path, images) for path in named]
     if (place / yolo.LABELS_FOLDER).is_dir():
-        return [_yolo(place)]
+        return [_yolo(place, images or image_root_of(place))]
     if any(place.rglob(f"*{voc.SUFFIX}")):
-        return [_voc(place)]
+        return [_voc(place, images or image_root_of(place))]
     raise AnnotationError(
         place,
         found="no labels",
@@ -110,7 +112,7 @@ def size_of(path: Path) -> tuple[int, int]:
     return scan.height, scan.width
 
 
-def _coco(path: Path) -> SplitRows:
+def _coco(path: Path, given: Path | None) -> SplitRows:
     name = f"{path.parent.name}/{path.name}"
     try:
         data = json.loads(path.read_text("utf-8"))
@@ -129,7 +131,7 @@ def _coco(path: Path) -> SplitRows:
             faults.append(f"{made.where}: image {row.get('image_id')}, which is not listed")
         else:
             boxes[row["image_id"]].append(made)
-    root = path.parent if not tables["images"] else _coco_root(path, tables["images"])
+    root = given or (path.parent if not tables["images"] else _coco_root(path, tables["images"]))
     images = tuple(
         ImageRow(
             root / str(row.get("file_name")),
@@ -170,8 +172,8 @@ def _coco_box(row: dict[str, Any], classes: dict[Any, str]) -> BoxRow | str:
     return BoxRow(classes[category], (x, y, x + wide, y + high), where, state and str(state))
 
 
-def _voc(folder: Path) -> SplitRows:
-    root, images, faults = image_root_of(folder), [], []
+def _voc(folder: Path, root: Path) -> SplitRows:
+    images, faults = [], []
     for path in sorted(folder.rglob(f"*{voc.SUFFIX}")):
         try:
             said = voc.parse_voc(path)
@@ -186,12 +188,11 @@ def _voc(folder: Path) -> SplitRows:
     return SplitRows(folder.name, "voc", tuple(images), tuple(faults))
 
 
-def _yolo(folder: Path) -> SplitRows:
+def _yolo(folder: Path, root: Path) -> SplitRows:
     try:
         names = yolo.class_names(folder)
     except AnnotationError as error:
         return SplitRows(folder.name, "yolo", (), (f"{error.subject}: {error.found}",))
-    root = image_root_of(folder)
     found, images, faults = images_by_label(root), [], []
     labels = {yolo.label_name(path, folder): path for path in yolo.label_files(folder)}
     for stem in sorted(set(found) | set(labels)):

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 
 _WIDTH, _HEIGHT = 460, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 18, 12, 44
 _MOST_POINTS = 400
 """A curve is thinned to so many points: more than there are pixels gain nothing."""
 

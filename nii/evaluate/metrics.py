@@ -400,7 +400,9 @@ def _note(metric: Metric, evidence: Evidence, interval: Interval | None) -> str:
             "measured without any alarm"
         )
     if scans < metric.least_scans:
-        return f"{scans} scans are too few for this rate: measured without any false alarm"
+        few = "1 scan is" if scans == 1 else f"{scans} scans are"
+        return f"{few} too few for this rate: measured without any false alarm"
     if benign < metric.least_benign:
-        return f"{benign} benign scans are too few for this rate: measured without any alarm"
+        few = "1 benign scan is" if benign == 1 else f"{benign} benign scans are"
+        return f"{few} too few for this rate: measured without any alarm"
     return "" if interval else "no interval: all resamples of the scans agree"

@@ -17,6 +17,7 @@ from nii.evaluate.container_page import container_curves, container_sections, pi
 from nii.evaluate.drawing import Axes, Line, chart
 from nii.evaluate.elements import decade_range, limits, number, section, share, table, whole_page
 from nii.evaluate.examples import Example, Gallery, Kind
+from nii.evaluate.load import LoadTable
 from nii.evaluate.metrics import METRICS, Estimate, Evidence, Group
 from nii.evaluate.summary import EvaluationResult
 
@@ -100,7 +101,8 @@ def page(result: EvaluationResult, evidence: Evidence, gallery: Gallery) -> str:
 def comparison_page(comparison: Comparison) -> str:
     """Return the page that compares two models."""
     names = [escape(side[0]) for side in (comparison.first, comparison.second)]
-    head = ("", *(side[0] for side in (comparison.first, comparison.second)), "difference", "95 %")
+    sides = (side[0] for side in (comparison.first, comparison.second))
+    head = ("", *sides, "difference", "95 %\u00a0interval")
     body = [
         (
             f"<header><h1>{names[0]} against {names[1]}</h1><p>{comparison.scans} scans of "
@@ -246,18 +248,32 @@ def _strata(result: EvaluationResult) -> str:
 def _load(result: EvaluationResult) -> str:
     if result.load is None:
         return ""
-    head = ("labelled as", "called rightly", "95 %", "count", "not found")
+    told = any(row.exact.trials for row in result.load.rows)
+    head = ("labelled as", "called rightly", "95 %", "count")
     rows = [
         f"<td>{escape(row.state)}</td>"
         + share(row.right, row.interval)
+        + (share(row.exact, row.exact_interval) if told else "")
         + f'<td class="plain">{row.not_found}</td>'
         for row in result.load.rows
     ]
+    exact = (*(("exactly", "95 %", "count") if told else ()), "not found")
     note = (
-        '<p class="quiet">Of the containers that were found; what is not empty is loaded. Balanced '
-        f"accuracy: {number(result.load.balanced_accuracy)}.</p>"
+        '<p class="quiet">Of the containers that were found. Rightly: empty or loaded, where what '
+        f"is not empty is loaded; balanced accuracy {number(result.load.balanced_accuracy)}. "
+        f"{_exactly(result.load)}</p>"
     )
-    return section("Empty or loaded", note + table(head, rows))
+    return section("Empty, partly filled or full", note + table((*head, *exact), rows))
+
+
+def _exactly(load: LoadTable) -> str:
+    if not any(row.exact.trials for row in load.rows):
+        return "This model does not tell partly filled containers from full ones."
+    return (
+        "Exactly: empty, partly filled or full; balanced accuracy "
+        f"{number(load.exact_accuracy)}, of partly filled against full alone "
+        f"{number(load.filling_accuracy)}."
+    )
 
 
 def _examples(gallery: Gallery, kind: Kind, group: Group) -> str:

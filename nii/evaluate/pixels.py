@@ -30,10 +30,19 @@ LARGEST_FALSE_SHARE = 0.3
 
 @dataclass(slots=True)
 class PixelTally:
-    """Gather histograms of scores while scans are read, one after the other."""
+    """Gather histograms of scores while scans are read, one after the other.
+
+    Attributes:
+        outside: of the pixels beside all threats.
+        regions: of the pixels of each threat.
+        of_boxes: threats have no masks, so that their whole boxes count.
+        of_map: the scores are those of an anomaly map, not of detections.
+    """
 
     outside: Int64[np.ndarray, " bin"] = field(default_factory=lambda: np.zeros(BINS, np.int64))
     regions: list[Int64[np.ndarray, " bin"]] = field(default_factory=list)
+    of_boxes: bool = False
+    of_map: bool = False
 
     def add(
         self,
@@ -86,6 +95,31 @@ def painted(found: Detections, height: int, width: int) -> Float32[np.ndarray, "
     for row in np.argsort(found.scores, kind="stable"):
         x0, y0, x1, y1 = (max(round(float(edge)), 0) for edge in found.boxes_xyxy[row])
         canvas[y0:y1, x0:x1] = found.scores[row]
+    return canvas
+
+
+def spread(
+    found: Float32[np.ndarray, "rows columns"], stride: int, height: int, width: int
+) -> Float32[np.ndarray, "height width"]:
+    """Return the score of each pixel of a scan: that of the cell of an anomaly map it lies in.
+
+    Args:
+        found: the map; its cells cover the scan, the last ones perhaps more.
+        stride: pixels per cell, both ways.
+        height: of the scan.
+        width: of the scan.
+    """
+    wide = np.repeat(np.repeat(found, stride, axis=0), stride, axis=1)
+    return np.ascontiguousarray(wide[:height, :width])
+
+
+def box_mask(
+    box_xyxy: Float32[np.ndarray, " 4"], height: int, width: int
+) -> UInt8[np.ndarray, "height width"]:
+    """Return the mask of a whole box."""
+    canvas = np.zeros((height, width), np.uint8)
+    x0, y0, x1, y1 = (max(round(float(edge)), 0) for edge in box_xyxy)
+    canvas[y0:y1, x0:x1] = 1
     return canvas
 
 

@@ -35,10 +35,12 @@ from nii.evaluate.load import LoadCall, load_calls, load_table
 from nii.evaluate.match import JudgedScan, Truth, judge, threat_rows
 from nii.evaluate.metrics import METRICS, Evidence
 from nii.evaluate.page import comparison_page, page
-from nii.evaluate.pixels import PixelTally, painted, polygon_mask
+from nii.evaluate.pixels import PixelTally, box_mask, painted, polygon_mask, spread
 from nii.evaluate.summary import EvaluationResult, Failure
 from nii.evaluate.truth_set import TruthSet, read_truth
 from nii.formats.files import save
+from nii.infer.anomaly import Found as Seen
+from nii.infer.anomaly import Map
 from nii.infer.detect import Detector
 from nii.infer.overlay import render_grey
 from nii.infer.runtime import ProviderSettings
@@ -74,6 +76,14 @@ class Finds(Protocol):
 
     def detect(self, scan: Scan) -> tuple[Detections, Mapping[str, float]]:
         """Return everything found, down to the card's lowest score, and the time it took."""
+
+
+@runtime_checkable
+class Examines(Finds, Protocol):
+    """A detector that also gives the anomaly map of a scan."""
+
+    def examine(self, scan: Scan) -> Seen:
+        """Return everything found, the time it took, and the map if there is one."""
 
 
 @dataclass(slots=True)
@@ -228,7 +238,8 @@ def _judge(
     tally: _Tally,
 ) -> None:
     image, image_id, scan = labelled
-    found, _ = detector.detect(scan)
+    seen = detector.examine(scan) if isinstance(detector, Examines) else None
+    found = detector.detect(scan)[0] if seen is None else seen.detections
     objects = Truth(image.truth, image.behind_g_per_cm2, image.load_states)
     judged = replace(
         judge(truth.name_of(image), found, objects, truth.class_ids),
@@ -238,12 +249,34 @@ def _judge(
     tally.judged.append(judged)
     tally.found += coco_rows(judged.detections, image_id, truth.category_ids)
     tally.loads += load_calls(image, found, scan, detector.card)
-    if truth.threat_polygons:
-        shapes = truth.threat_polygons.get(image_id, ())
-        masks = [polygon_mask(rings, scan.height, scan.width) for rings in shapes]
-        threats = judged.detections.select(threat_rows(judged.detections.class_ids))
-        tally.pixels.add(painted(threats, scan.height, scan.width), masks)
+    odd = None if seen is None else seen.anomaly
+    _count_pixels(truth, labelled, judged, odd, detector.card, tally.pixels)
     tally.gallery.offer(judged, detector.card.thresholds, lambda: render_grey(scan))
+
+
+def _count_pixels(
+    truth: TruthSet,
+    labelled: tuple[CocoImage, int, Scan],
+    judged: JudgedScan,
+    anomaly: Map | None,
+    card: Card,
+    tally: PixelTally,
+) -> None:
+    """Hold the anomaly map, or where the model has none the painted boxes, against the threats."""
+    image, image_id, scan = labelled
+    size = scan.height, scan.width
+    tally.of_boxes, tally.of_map = not truth.threat_polygons, anomaly is not None
+    if tally.of_boxes:
+        threats = image.truth.boxes_xyxy[threat_rows(image.truth.class_ids)]
+        masks = [box_mask(box, *size) for box in threats]
+    else:
+        shapes = truth.threat_polygons.get(image_id, ())
+        masks = [polygon_mask(rings, *size) for rings in shapes]
+    if anomaly is None:
+        said = judged.detections.select(threat_rows(judged.detections.class_ids))
+        tally.add(painted(said, *size), masks)
+    else:
+        tally.add(spread(anomaly, card.decode.threat_stride, *size), masks)
 
 
 def _scanner(scan: Scan) -> str:

@@ -220,10 +220,17 @@ def container_result(
 
 
 def pixel_result(tally: PixelTally) -> PixelResult:
-    """Return the pixel figures of the threats that have masks."""
+    """Return the pixel figures of the threats: by masks, or by boxes where there are no masks."""
     if not tally.regions:
-        return PixelResult(None, None, 0, "not applicable: no threat of this set has a mask")
-    note = "score of a pixel: that of the best threat box over it, 0 where there is none"
+        return PixelResult(None, None, 0, "not applicable: no threat is labelled in this set")
+    source = (
+        "that of the anomaly map"
+        if tally.of_map
+        else "that of the best threat box over it, 0 where there is none"
+    )
+    note = f"Score of a pixel: {source}."
+    if tally.of_boxes:
+        note += " The set holds no masks: all pixels in the box of a threat count as the threat."
     return PixelResult(pixels.pixel_auroc(tally), pixels.aupro(tally), len(tally.regions), note)
 
 

@@ -113,10 +113,40 @@ def inspect_with_map(
         ProviderError: the hardware gave up.
         ConfigError: the scan is not of the site that `context` was learnt at.
     """
+    seen = look(scan, detector)
+    return describe(scan, seen, detector, clock, context), seen.anomaly
+
+
+def look(scan: AnyScan, detector: Finds) -> Found:
+    """Return what a detector makes of a scan, with the anomaly map where it offers one.
+
+    Raises:
+        ProviderError: the hardware gave up.
+    """
     if isinstance(detector, Examines):
-        seen = detector.examine(scan)
-    else:
-        seen = Found(*detector.detect(scan))
+        return detector.examine(scan)
+    return Found(*detector.detect(scan))
+
+
+def describe(
+    scan: AnyScan,
+    seen: Found,
+    detector: Finds,
+    clock: Callable[[], datetime] = utc_now,
+    context: Context = NOTHING,
+) -> Inspection:
+    """Return what an officer gets for a scan that was looked at.
+
+    Args:
+        scan: the image.
+        seen: what :func:`look` returned for it.
+        detector: that looked.
+        clock: tells the time, with its zone.
+        context: what was declared, and what is usual at the site.
+
+    Raises:
+        ConfigError: the scan is not of the site that `context` was learnt at.
+    """
     found, timing = seen.detections, seen.timing_ms
     start = time.perf_counter()
     plane = scan.plane()
@@ -130,7 +160,7 @@ def inspect_with_map(
     stride = detector.card.decode.threat_stride
     odd = None if seen.anomaly is None else anomaly_of(seen.anomaly, structures, stride)
     declared = declarations(structures, context)
-    inspection = Inspection(
+    return Inspection(
         scan=ScanFacts.of(scan),
         model=detector.model,
         provider=detector.provider,
@@ -154,7 +184,6 @@ def inspect_with_map(
             "describe": round(1e3 * (time.perf_counter() - start), 2),
         },
     )
-    return inspection, seen.anomaly
 
 
 def guarantee_of(
@@ -214,8 +243,8 @@ def _structures(
         count[kind] += 1
         spec = card.load if kind == "container" else None
         load = load_of(transmission, box, spec) if spec else None
-        state = (load.state, load.score) if load else (None, None)
-        parts.append(Structure(kind, count[kind], box, score, *state))
+        states = (load.state, load.score, load.filling, load.full_score) if load else ()
+        parts.append(Structure(kind, count[kind], box, score, *states))
     return tuple(parts)
 
 

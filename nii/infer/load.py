@@ -1,9 +1,11 @@
-"""Load state of a container: empty or loaded, from how it darkens the beam.
+"""Load state of a container: empty, partly filled or full, from how it darkens the beam.
 
 The inside of the container is brought to a few cells, and a logistic model weighs simple facts
 about them: how much they attenuate beside its brightest part, how unlike rows and columns are. It
-needs no pixel pitch and little of the grey curve, so it serves display pictures too. The weights
-come with the card of the model (:class:`nii.bundle.LoadSpec`).
+needs no pixel pitch and little of the grey curve, so it serves display pictures too. A second such
+model tells a loaded container that is full from one that is partly filled, with goods along less
+than two thirds of it. The weights come with the card (:class:`nii.bundle.LoadSpec`); an older card
+may hold none for the second.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from jaxtyping import Float32, Float64
 from nii.bundle import LoadSpec
 
 LoadState = Literal["empty", "loaded"]
+Filling = Literal["partial", "full"]
 
 _COLUMNS, _ROWS = 96, 32
 _INSIDE = (slice(4, 25), slice(5, -5))
@@ -30,6 +33,7 @@ _SPARSE = 8
 """Every eighth pixel both ways tells the grey of air well enough."""
 _LEAST = 1e-3
 _WALL_QUANTILE = 0.1
+_EVEN = 0.5
 _SMALL = 0.02
 """Added before logarithms: attenuation below which a difference is noise. Assumption."""
 
@@ -61,10 +65,14 @@ class Load:
     Attributes:
         state: empty or loaded; the likelier of the two.
         score: probability that it is loaded, 0 to 1.
+        filling: partly filled or full, the likelier; None where it is empty or that was not learnt.
+        full_score: probability that it is full, given that it is loaded; None where `filling` is.
     """
 
     state: LoadState
     score: float
+    filling: Filling | None = None
+    full_score: float | None = None
 
 
 def load_of(
@@ -83,9 +91,21 @@ def load_of(
     if features is None:
         return None
     unit = (features - np.asarray(spec.mean)) / np.asarray(spec.scale)
-    logit = float(unit @ np.asarray(spec.weights)) + spec.bias
-    score = 1 / (1 + math.exp(-max(min(logit, 50.0), -50.0)))
-    return Load("loaded" if score > 0.5 else "empty", round(score, 4))  # noqa: PLR2004
+    score = _probability(unit, spec.weights, spec.bias)
+    if score <= _EVEN:
+        return Load("empty", round(score, 4))
+    if spec.filling is None:
+        return Load("loaded", round(score, 4))
+    full = _probability(unit, spec.filling.weights, spec.filling.bias)
+    filling: Filling = "full" if full > _EVEN else "partial"
+    return Load("loaded", round(score, 4), filling, round(full, 4))
+
+
+def _probability(
+    unit: Float64[np.ndarray, " feature"], weights: tuple[float, ...], bias: float
+) -> float:
+    logit = float(unit @ np.asarray(weights)) + bias
+    return 1 / (1 + math.exp(-max(min(logit, 50.0), -50.0)))
 
 
 def load_features(

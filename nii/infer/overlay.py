@@ -10,11 +10,11 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from isal import isal_zlib
 from jaxtyping import Float32, UInt8
 
 from nii.inspection import Inspection, Level, Region, Structure
@@ -24,11 +24,8 @@ from nii.scan import AnyScan, Grey, StoredScan
 Box = tuple[int, int, int, int]
 
 _GREYS = 248
-_PART_BYTES = 256 << 10
-_PACKERS = 2
-"""Threads that pack a picture, so that a batch keeps cores for the next scan."""
-_ZLIB_HEAD, _LAST_BLOCK = b"\x78\x01", b"\x03\x00"
-"""Deflate with a window of 32 KiB; an empty block that ends the stream (RFC 1951, 3.2.6)."""
+_PACKING = 1
+"""Level of ISA-L; the next one is a tenth slower and no smaller."""
 _BLACK, _DARK, _WHITE = 0, 30, _GREYS - 1
 _CONTAINER = _GREYS
 LEVEL_COLOURS: Mapping[Level, tuple[int, int, int]] = {
@@ -157,37 +154,18 @@ def palette_png(
 ) -> bytes:
     """Return a PNG file (ISO/IEC 15948) of palette indices; each row is stored as difference up.
 
-    Noise fills the differences, so that a search for repeated strings finds little: run lengths and
-    Huffman codes alone are as small and faster. Parts are packed side by side on several cores; the
-    file depends on the picture only.
+    ISA-L packs in a third of the time of zlib, a tenth larger; the pixels are the same everywhere,
+    the bytes of the file may differ between processors.
     """
     height, width = index.shape
     rows = np.empty((height, width + 1), np.uint8)
     rows[:, 0] = 2  # filter type 2: up
     rows[0, 1:] = index[0]
     np.subtract(index[1:], index[:-1], out=rows[1:, 1:])
-    data = _deflated(rows)
+    data = isal_zlib.compress(rows.data, _PACKING)
     head = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     chunks = ((b"IHDR", head), (b"PLTE", palette.tobytes()), (b"IDAT", data), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, content) for name, content in chunks)
-
-
-def _deflated(rows: UInt8[np.ndarray, "rows bytes"]) -> bytes:
-    """Return a zlib stream (RFC 1950) whose parts were packed side by side."""
-    step = max(1, _PART_BYTES // rows.shape[1])
-    parts = [rows[first : first + step].data for first in range(0, len(rows), step)]
-
-    def packed(part: memoryview) -> bytes:
-        packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_RLE)
-        return packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH)
-
-    if len(parts) == 1:
-        streams = [packed(parts[0])]
-    else:
-        with ThreadPoolExecutor(min(_PACKERS, len(parts)), "nii-png") as pool:
-            streams = list(pool.map(packed, parts))
-    check = struct.pack(">I", zlib.adler32(rows.data))
-    return b"".join((_ZLIB_HEAD, *streams, _LAST_BLOCK, check))
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

@@ -30,6 +30,8 @@ _STRUCTURE = pa.struct(
         ("score", pa.float32()),
         ("load", pa.string()),
         ("load_score", pa.float32()),
+        ("filling", pa.string()),
+        ("full_score", pa.float32()),
         *_BOX,
     ]
 )
@@ -109,6 +111,8 @@ def row_of(name: str, inspection: Inspection, scores: Mapping[str, float] | None
                 "score": part.score,
                 "load": part.load,
                 "load_score": part.load_score,
+                "filling": part.filling,
+                "full_score": part.full_score,
                 **_sides(part.box_xyxy),
             }
             for part in inspection.structures

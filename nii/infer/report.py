@@ -23,7 +23,14 @@ from nii.formats.files import save
 from nii.infer import pictures
 from nii.infer.batch import Inspected
 from nii.infer.results import INSPECTION_SUFFIX, OVERLAY_SUFFIX, Failure
-from nii.inspection import Inspection, ModelFacts, ProviderFacts, Region, ScanFacts
+from nii.inspection import (
+    Inspection,
+    ModelFacts,
+    ProviderFacts,
+    Region,
+    ScanFacts,
+    Structure,
+)
 from nii.scan import Grey
 
 REPORT_FILE = "index.html"
@@ -267,11 +274,16 @@ def _odd(inspection: Inspection) -> tuple[str, str]:
 
 
 def _parts(inspection: Inspection) -> list[tuple[str, str]]:
-    parts = (
-        part.label if part.load_score is None else f"{part.label} ({part.load_score:.2f} loaded)"
-        for part in inspection.structures
-    )
+    parts = (part.label + _how_sure(part) for part in inspection.structures)
     return [("found", "; ".join(parts) or "no container and no vehicle")]
+
+
+def _how_sure(part: Structure) -> str:
+    """Return the probabilities of the load state, or nothing where there is none."""
+    if part.load_score is None:
+        return ""
+    full = "" if part.full_score is None else f", {part.full_score:.2f} full"
+    return f" ({part.load_score:.2f} loaded{full})"
 
 
 def _guarantee(inspection: Inspection) -> list[tuple[str, str]]:

@@ -95,6 +95,10 @@ _ROW: dict[str, Schema] = {
     "title": _TEXT,
     "scan_sha256": _SHA256,
     "classes": {"type": "array", "items": _TEXT},
+    "contradicted": {
+        "type": "boolean",
+        "description": "A container was declared empty, and is not.",
+    },
     "site": _TEXT,
     "waiting_since": _TIME,
     "why": _TEXT,
@@ -229,6 +233,7 @@ def row(given: Row) -> dict[str, Any]:
         "title": given.title,
         "scan_sha256": given.scan,
         "classes": list(given.classes),
+        "contradicted": given.contradicted,
         "site": given.site,
         "waiting_since": given.since.isoformat(),
         "why": given.why,

@@ -78,6 +78,7 @@ class Row:
         verdict: of the newest decision.
         holder: who works on it now.
         mine: that is whoever asks.
+        contradicted: a container was declared empty and is not.
     """
 
     id: int
@@ -93,6 +94,7 @@ class Row:
     verdict: str | None
     holder: str | None
     mine: bool
+    contradicted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,8 @@ def withheld(inspection: Inspection) -> Inspection:
         guarantee=None,
         warnings=tuple(text for text in inspection.warnings if text not in texts),
         structures=tuple(
-            replace(part, load=None, load_score=None) for part in inspection.structures
+            replace(part, load=None, load_score=None, filling=None, full_score=None)
+            for part in inspection.structures
         ),
     )
 
@@ -306,6 +309,7 @@ def row(item: Item, person: Person, names: Names, now: datetime) -> Row:
         verdict=item.verdict,
         holder=claim.name if claim else None,
         mine=claim is not None and claim.user_id == person.id,
+        contradicted=item.contradicted and not blind,
     )
 
 

@@ -201,7 +201,7 @@ def score_in_words(score: float, translate: Translate = str) -> str:
 
 
 def _container(part: Structure, translate: Translate) -> dict[str, Any]:
-    load = f", {translate(part.load)}" if part.load else ""
+    load = f", {translate(part.load_words)}" if part.load_words else ""
     label = f"{translate(part.kind)} {part.number}{load}"
     return {"label": label, "box_xyxy": list(part.box_xyxy)}
 

@@ -90,10 +90,14 @@ WARNINGS = (
 PARTS = (
     "container %(number)s, empty",
     "container %(number)s, loaded",
+    "container %(number)s, partly filled",
+    "container %(number)s, full",
     "container %(number)s",
     "vehicle %(number)s",
     "empty",
     "loaded",
+    "partly filled",
+    "full",
 )
 """What :attr:`nii.inspection.Structure.label` says."""
 

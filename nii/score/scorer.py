@@ -13,9 +13,9 @@ from nii.bundle import Card
 from nii.detections import Detections
 from nii.errors import BundleError, MissingExtraError, NiiError, ProviderError, ScanFormatError
 from nii.infer.batch import read_group
-from nii.infer.inspect import Finds, inspect
+from nii.infer.inspect import Finds, describe, look
 from nii.infer.parquet import Row, clean, failed_row, row_of
-from nii.inspection import ModelFacts, ProviderFacts
+from nii.inspection import ProviderFacts
 from nii.scan import AnyScan
 from nii.score.archive import Group, Place, fetched, is_there
 
@@ -38,7 +38,7 @@ class Scorer:
             ahead: read the next scan while one is inspected.
         """
         self._archive = archive
-        self._detector = _Keeping(detector)
+        self._detector = detector
         self._ahead = ahead
 
     @property
@@ -99,54 +99,26 @@ class Scorer:
         if isinstance(scan, NiiError):
             return failed_row(group[0], group, _about(scan, group[0]))
         try:
-            inspection = inspect(scan, self._detector)
+            seen = look(scan, self._detector)
+            inspection = describe(scan, seen, self._detector)
         except _NOT_THE_SCAN:
             raise
         except Exception as error:  # noqa: BLE001 - one bad scan must not stop the others
             _LOG.exception("unexpected error at %s", group[0])
             text = f"unexpected {type(error).__name__}: {error}. Please report this."
             return failed_row(group[0], group, text)
-        row = row_of(group[0], inspection, self._detector.scores())
+        row = row_of(group[0], inspection, _scores(seen.detections, self._detector.card))
         return row | {"files": [clean(file) for file in group]}
 
 
-class _Keeping:
-    """A detector that remembers what it found last."""
-
-    def __init__(self, detector: Finds) -> None:
-        self._detector = detector
-        self._found: Detections | None = None
-
-    @property
-    def provider(self) -> ProviderFacts:
-        """Return what the model really runs on."""
-        return self._detector.provider
-
-    @property
-    def model(self) -> ModelFacts:
-        """Return which model looks."""
-        return self._detector.model
-
-    @property
-    def card(self) -> Card:
-        """Return the facts about the model."""
-        return self._detector.card
-
-    def detect(self, scan: AnyScan) -> tuple[Detections, Mapping[str, float]]:
-        """Return everything found, and milliseconds by stage."""
-        self._found, timing = self._detector.detect(scan)
-        return self._found, timing
-
-    def scores(self) -> dict[str, float]:
-        """Return the highest score of each threat class in the last scan, 0 where there is none."""
-        best = dict.fromkeys(self.card.threats, 0.0)
-        if self._found is None:
-            return best
-        for class_id, score in zip(self._found.class_ids, self._found.scores, strict=True):
-            name = taxonomy.classes()[int(class_id)].name
-            if name in best:
-                best[name] = max(best[name], float(score))
-        return best
+def _scores(found: Detections, card: Card) -> dict[str, float]:
+    """Return the highest score of each threat class of a scan, 0 where there is none."""
+    best = dict.fromkeys(card.threats, 0.0)
+    for class_id, score in zip(found.class_ids, found.scores, strict=True):
+        name = taxonomy.classes()[int(class_id)].name
+        if name in best:
+            best[name] = max(best[name], float(score))
+    return best
 
 
 def _fault_of_storage(error: ScanFormatError | OSError) -> OSError | None:

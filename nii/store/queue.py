@@ -18,14 +18,18 @@ import sqlalchemy as sa
 
 from nii.errors import NiiError
 from nii.inspection import Inspection, Level
-from nii.store import documents, settings, tables, texts
+from nii.store import settings, tables, texts
 from nii.store.database import Store, moment, timestamp
+from nii.store.search import Search
 from nii.store.sites import Scanner
 
 _TABLE = tables.queue
 SETTINGS = "queue"
 """Name under which the settings of the queue are stored."""
 _LEVELS = tuple(Level)
+_CONTRADICTED = '"contradicted":true'
+"""What the canonical JSON of an inspection holds where a declaration is contradicted, and no other:
+within a text the quotes would be escaped."""
 
 
 class State(StrEnum):
@@ -112,6 +116,7 @@ class Item:
         decided_at: time of the newest decision.
         classes: classes of the regions, most urgent first, each once.
         papers: kind and value of its documents.
+        contradicted: a container was declared empty and is not.
     """
 
     inspection_id: int
@@ -134,6 +139,7 @@ class Item:
     decided_at: datetime | None
     classes: tuple[str, ...]
     papers: tuple[tuple[str, str], ...]
+    contradicted: bool = False
 
     @property
     def cursor(self) -> str:
@@ -201,24 +207,31 @@ def page(store: Store, query: Query) -> tuple[Item, ...]:
     Raises:
         NiiError: `after` is no cursor.
     """
+    with store.read() as connection:
+        return _page(connection, query)
+
+
+def _page(connection: sa.Connection, query: Query) -> tuple[Item, ...]:
     statement = sa.select(_TABLE.c.inspection_id)
-    for condition in _conditions(query):
+    for condition in (
+        *_conditions(query),
+        *_search(query).conditions(_TABLE.c.inspection_id, connection),
+    ):
         statement = statement.where(condition)
     if query.level is not None:
         statement = statement.where(_TABLE.c.urgency == query.level.rank)
     if query.after is not None:
         statement = statement.where(_beyond(query))
     statement = statement.order_by(*_order(query)).limit(query.limit)
-    with store.read() as connection:
-        found = connection.execute(statement).scalars().all()
-        items = items_of(connection, tuple(found))
+    found = connection.execute(statement).scalars().all()
+    items = items_of(connection, tuple(found))
     return tuple(items[number] for number in found)
 
 
 def counts(store: Store, query: Query) -> dict[Level, int]:
     """Return how many rows each level has, whatever level and page the query asks for."""
     statement = sa.select(_TABLE.c.urgency, sa.func.count()).group_by(_TABLE.c.urgency)
-    for condition in _conditions(query):
+    for condition in (*_conditions(query), *_search(query).conditions(_TABLE.c.inspection_id)):
         statement = statement.where(condition)
     with store.read() as connection:
         found: dict[int, int] = {row[0]: row[1] for row in connection.execute(statement)}
@@ -270,13 +283,15 @@ def risk(inspection: Inspection) -> float:
     """Return what sorts inspections of one level: the highest score, or how unusual the scan is.
 
     That is the highest score of its regions; without regions that of the anomaly map, and without
-    one the highest share of benign containers of the site that are less unusual.
+    one the highest share of benign containers of the site that are less unusual. A container that
+    was declared empty and is not counts as its probability to be loaded, where that is more.
     """
+    against = [one.probability or 0.0 for one in inspection.declarations if one.contradicted]
     if inspection.regions:
-        return max(region.score for region in inspection.regions)
+        return max((*against, *(region.score for region in inspection.regions)))
     if inspection.anomaly is not None:
-        return inspection.anomaly.score
-    return max((attention.share for attention in inspection.attention), default=0.0)
+        return max((*against, inspection.anomaly.score))
+    return max((*against, *(one.share for one in inspection.attention)), default=0.0)
 
 
 def items_of(connection: sa.Connection, numbers: tuple[int, ...]) -> dict[int, Item]:
@@ -294,6 +309,7 @@ def items_of(connection: sa.Connection, numbers: tuple[int, ...]) -> dict[int, I
         tables.sites.c.code.label("site"),
         tables.scanners.c.name.label("scanner"),
         users.c.name.label("claimed_name"),
+        inspections.c.document.contains(_CONTRADICTED, autoescape=True).label("contradicted"),
     )
     query = sa.select(*columns).select_from(joined).where(_TABLE.c.inspection_id.in_(numbers))
     rows = [row._asdict() for row in connection.execute(query)]
@@ -329,22 +345,11 @@ def _conditions(query: Query) -> list[sa.ColumnElement[bool]]:
         found.append(_TABLE.c.filed_at >= timestamp(query.since))
     if query.until is not None:
         found.append(_TABLE.c.filed_at < timestamp(query.until))
-    if query.class_name is not None:
-        regions = tables.regions
-        has = sa.select(regions.c.inspection_id).where(regions.c.class_name == query.class_name)
-        found.append(_TABLE.c.inspection_id.in_(has))
-    if query.document is not None:
-        found.append(_TABLE.c.inspection_id.in_(_with_document(query.document)))
     return found
 
 
-def _with_document(beginning: str) -> sa.Select[Any]:
-    first = documents.normal(beginning)
-    value = tables.documents.c.value
-    last = first + "\U0010ffff"  # after every text that begins so, in order of character codes
-    scans = sa.select(tables.documents.c.scan_sha256).where(value >= first, value < last)
-    table = tables.inspections
-    return sa.select(table.c.id).where(table.c.scan_sha256.in_(scans))
+def _search(query: Query) -> Search:
+    return Search(query.class_name, query.document)
 
 
 def _order(query: Query) -> tuple[sa.ColumnElement[Any], ...]:
@@ -458,6 +463,7 @@ def _item(
         decided_at=moment(row["decided_at"]),
         classes=classes,
         papers=papers,
+        contradicted=bool(row["contradicted"]),
     )
 
 

@@ -29,6 +29,10 @@ _LEAST_VISIBLE = 0.4
 _GAIN_SPREAD = 0.35
 """Standard deviation of the logarithm of the factor on attenuation: for a display image it is the
 unknown gamma, for a transmission the unknown load of the same shape. Assumption."""
+_BLUR_PX = (0.3, 1.0)
+_BLUR_SHARE = 0.25
+"""Real exports have less fine detail from row to row than simulated ones (docs/results.md), as if
+smoothed: range of sigma, and share of the crops. Assumption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,8 @@ def vary_overview(picture: Picture, rng: np.random.Generator) -> Picture:
 
 
 def _crop_transform() -> A.Compose:
-    return _compose([A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.15)])
+    soft = A.GaussianBlur(blur_limit=(3, 5), sigma_limit=_BLUR_PX, p=_BLUR_SHARE)
+    return _compose([A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.15), soft])
 
 
 def _overview_transform() -> A.Compose:

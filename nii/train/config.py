@@ -86,6 +86,8 @@ class DataConfig:
     pair_share: float = 0.0
     """Share of the scans whose crops are pairs: one place as it is, and with a threat projected
     into it, see :mod:`nii.train.pairs`. Each pair counts as two crops."""
+    threat_weights: tuple[float, ...] = ()
+    """How often pairs show each threat class, beside the others; all alike where none are given."""
     detail: bool = True
     """Learn threats from crops; without it only structures are learnt, from overviews."""
     overview_variants: int = 1
@@ -116,6 +118,8 @@ class DataConfig:
         _require(all(0 <= share <= 1 for share in shares), "a share lies outside 0 to 1")
         both = self.display_share + self.single_energy_share
         _require(both <= 1, "display_share and single_energy_share add up to more than 1")
+        weighed = all(weight > 0 for weight in self.threat_weights)
+        _require(weighed, "a threat weight is not positive")
         if self.source == "coco":
             _require(self.annotations is not None, "annotations is missing for source 'coco'")
 
@@ -240,6 +244,9 @@ class TrainConfig:
         """
         _require_classes(self.threats, "threat")
         _require_classes(self.structures, "structure")
+        for data in (self.train, self.validation):
+            weights = len(data.threat_weights)
+            _require(weights in (0, len(self.threats)), "threat_weights are not one a threat class")
         limits = (self.epochs, self.max_steps, self.max_minutes)
         _require(any(limit is not None for limit in limits), "no limit: the run would never end")
         _require(all(limit is None or limit > 0 for limit in limits), "a limit is not positive")

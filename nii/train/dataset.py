@@ -256,7 +256,7 @@ class TrainingSet(Dataset[Any]):
     ) -> tuple[Picture, ...]:
         """Return crops two by two, without and with a threat; fewer where none could be seen."""
         spec = self._task.preprocess
-        ground = Ground(scan, truth, self._task.threats)
+        ground = Ground(scan, truth, self._task.threats, self._config.threat_weights)
         threats = _visible(_of_classes(truth, self._task.threats), scan, spec)
         planter = Planter.of(scan, truth, threats, 0.0)
         pictures: list[Picture] = []

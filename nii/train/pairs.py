@@ -1,10 +1,10 @@
 """Pairs of the same crop without and with a threat, projected into it as the crop is cut.
 
 "Spot the difference": what is behind, beside and around the threat is the same in both, and so are
-blur, grey curve and mirror. Threats are drawn evenly over the classes, and places evenly over the
-load that hides them, since nature offers few threats behind heavy loads and a network learns least
-where it sees least. What no eye could find is not taught: too little change for the noise, or too
-little signal to change.
+blur, grey curve and mirror. Threats are drawn evenly over the classes, unless weighted, and places
+evenly over the logarithm of the load that hides them, since nature offers few threats behind heavy
+loads. What no eye could find is not taught: too little change for the noise, or too little signal
+to change.
 
 A threat among goods takes their place. A projected one does not, so that half of them lose what the
 goods would have weighed: organic threats in organic goods differ from them by little.
@@ -12,6 +12,7 @@ goods would have weighed: organic threats in organic goods differ from them by l
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -35,8 +36,12 @@ Window = tuple[int, int, int, int]
 _TRIES = 4
 _PLACES = 12
 """Places to choose from: the one whose load comes nearest to the wanted one is taken."""
-_LOADS = (0.15, 4.5)
-"""Range of the wanted load, as −ln T of the highest energy; even over the range (assumption)."""
+_LOADS = (0.1, 4.5)
+"""Range of the wanted load, as −ln T of the highest energy; even over its logarithm (assumption):
+a half lies below 20 g/cm², and few where hardly anything can be found."""
+_LEAST_SEEN = 12.0
+"""Change of the signal over noise from which a threat teaches; labels of what nobody could see,
+however well trained, only make a network doubt (assumption, above `Limits.detection`)."""
 _COARSE = 8
 _PITCH_MM = (3.5, 6.0)
 """Pixel pitch where a scan does not say its own: that of common portals (assumption)."""
@@ -81,7 +86,13 @@ class Pair:
 class Ground:
     """A scan prepared for many pairs: where threats may lie, and how much hides them there."""
 
-    def __init__(self, scan: Scan, truth: Detections, classes: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        scan: Scan,
+        truth: Detections,
+        classes: tuple[str, ...],
+        weights: Sequence[float] = (),
+    ) -> None:
         """Keep the scan and measure its load on a coarse grid.
 
         Args:
@@ -89,9 +100,11 @@ class Ground:
             truth: what is labelled in it; threats go into its containers, or else its vehicles, or
                 else anywhere.
             classes: threat classes to draw from.
+            weights: how often each of them is drawn, beside the others; all alike where empty.
         """
         self._scan = scan
-        self._classes = tuple(name for name in classes if name in THREATS)
+        drawn = dict(zip(classes, weights or [1.0] * len(classes), strict=True))
+        self._weights = {name: weight for name, weight in drawn.items() if name in THREATS}
         size = (max(scan.width // _COARSE, 1), max(scan.height // _COARSE, 1))
         small = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in scan.transmission]
         self._load = attenuation_of(replace(scan, transmission=np.stack(small)))
@@ -106,7 +119,7 @@ class Ground:
             None where a few tries found no threat that could be seen.
         """
         for _ in range(_TRIES):
-            threat = draw_threat(self._classes, self._scan, rng)
+            threat = draw_threat(self._weights, self._scan, rng)
             place = self._place(threat, rng)
             if place is not None and (pair := self._insert(threat, place, side, rng)) is not None:
                 return pair
@@ -126,7 +139,8 @@ class Ground:
                 for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
             ]
         )
-        best = int(np.abs(loads - rng.uniform(*_LOADS)).argmin())
+        wanted = float(np.exp(rng.uniform(*np.log(_LOADS))))
+        best = int(np.abs(np.log(np.maximum(loads, _LOADS[0]) / wanted)).argmin())
         return int(rows[best]), int(columns[best])
 
     def _around(self, row: int, column: int, height: int, width: int) -> float:
@@ -162,9 +176,10 @@ class Ground:
         return Pair(window, before, done.scan, box, shown, taxonomy.by_name(threat.name).class_id)
 
 
-def draw_threat(classes: tuple[str, ...], scan: Scan, rng: np.random.Generator) -> ThreatImage:
+def draw_threat(weights: Mapping[str, float], scan: Scan, rng: np.random.Generator) -> ThreatImage:
     """Return a threat of one of the classes, turned and leant, on pixels of the scan's pitch."""
-    threat = THREATS[classes[rng.integers(len(classes))]](rng)
+    share = np.asarray(list(weights.values())) / sum(weights.values())
+    threat = THREATS[str(rng.choice(list(weights), p=share))](rng)
     level = threat.rests or rng.random() < _LEVEL_SHARE
     angle = float(rng.normal(0, 0.06)) if level else float(rng.uniform(-np.pi, np.pi))
     if not threat.large:
@@ -195,7 +210,7 @@ def displacing(threat: ThreatImage, goods_g_per_cm3: float) -> ThreatImage:
 def can_be_seen(scan: Scan, threat: ThreatImage, where: tuple[int, int]) -> bool:
     """Return whether a threat changes the signal by more than the noise, where any is left.
 
-    Limits are those of :class:`nii.simulate.plausibility.Limits`.
+    The darkest place is that of :class:`nii.simulate.plausibility.Limits`.
     """
     limits, mask = Limits(), threat.mask
     top, left = where
@@ -209,7 +224,7 @@ def can_be_seen(scan: Scan, threat: ThreatImage, where: tuple[int, int]) -> bool
     darkest = limits.darkest_display if scan.grey is Grey.DISPLAY else limits.darkest
     if float(np.median(here)) < darkest:
         return False
-    return visibility(scan, threat, here, where) >= limits.detection
+    return visibility(scan, threat, here, where) >= _LEAST_SEEN
 
 
 def mark(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from nii import taxonomy
 from nii.annotations.coco import CocoImage
-from nii.bundle import Card, DecodeSpec, LoadSpec, Thresholds
+from nii.bundle import Card, DecodeSpec, FillingSpec, LoadSpec, Thresholds
 from nii.detections import Detections
 from nii.evaluate.load import LoadCall, load_calls, load_table
 from nii.infer.load import FEATURES
@@ -87,6 +88,23 @@ def test_nothing_is_said_without_a_model_or_a_label() -> None:
     labelled, scan = image()
     assert load_calls(labelled, found([[0, 0, 300, 200]]), scan, card(None)) == []
     assert load_table([]) is None
+
+
+@pytest.mark.parametrize(("filling", "exact"), [(5.0, True), (-5.0, False)])
+def test_partly_filled_and_full_are_held_against_the_label(filling: float, exact: bool) -> None:  # noqa: FBT001
+    """Loaded is right for a full container either way; exactly right only where full was said."""
+    labelled, scan = image()
+    spec = always("loaded")
+    spec = replace(spec, filling=FillingSpec(spec.mean, filling, "test"))
+    calls = load_calls(labelled, found([[400, 0, 700, 200]]), scan, card(spec))
+    assert [(call.right, call.exact) for call in calls] == [(None, None), (True, exact)]
+    table = load_table([*calls, LoadCall("partial", True, True), LoadCall("tank", True)])  # noqa: FBT003
+    assert table is not None
+    assert table.exact_accuracy is None
+    assert table.filling_accuracy == (1 + exact) / 2
+    whole = load_table([*calls, LoadCall("partial", True, False), LoadCall("empty", True, True)])  # noqa: FBT003
+    assert whole is not None
+    assert whole.exact_accuracy == pytest.approx((1 + exact) / 3)
 
 
 def test_partly_filled_and_tank_containers_are_loaded() -> None:

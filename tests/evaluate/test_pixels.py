@@ -61,6 +61,23 @@ def test_regions_count_the_same_whatever_their_size() -> None:
     assert area == pytest.approx(0.5 + 0.5 * 16 / 616)
 
 
+def test_a_map_is_spread_over_the_pixels_of_its_cells() -> None:
+    """Each pixel has the value of the cell it lies in; the last cells reach beyond the scan."""
+    cells = np.arange(6, dtype=np.float32).reshape(2, 3)
+    wide = pixels.spread(cells, 4, 7, 10)
+    assert wide.shape == (7, 10)
+    for row, column in ((0, 0), (3, 4), (4, 7), (6, 9)):
+        assert wide[row, column] == cells[row // 4, column // 4]
+    assert pixels.spread(cells[:, :2], 4, 5, 5).shape == (5, 5)
+
+
+def test_a_box_is_a_mask() -> None:
+    """Upper bounds are exclusive, and what lies outside the scan is cut off."""
+    mask = pixels.box_mask(np.asarray([-2, 1, 3, 4], np.float32), 10, 8)
+    assert mask.sum() == 9
+    assert mask[1:4, :3].all()
+
+
 def test_scans_add_up() -> None:
     """Two scans counted one after the other are the scan that holds both side by side."""
     rng = np.random.default_rng(1)

@@ -18,6 +18,7 @@ from nii.errors import BundleError, ConfigError, ScanFormatError
 from nii.evaluate import report, summary
 from nii.evaluate.metrics import METRICS
 from nii.evaluate.report import evaluate, evaluate_pair
+from nii.infer.anomaly import Found
 from nii.infer.runtime import ProviderSettings
 from nii.inspection import ModelFacts, ProviderFacts
 from nii.preprocess import PreprocessSpec
@@ -228,12 +229,12 @@ def test_two_models_are_compared_scan_by_scan(bundle: Path, tmp_path: Path) -> N
 
 
 def test_masks_give_pixel_figures(bundle: Path, tmp_path: Path) -> None:
-    """Where threats have outlines, the painted boxes are held against them; else not applicable."""
+    """Without a map the painted boxes are held against outlines, or boxes where there are none."""
     truth = write_set(tmp_path / "set")
     bare = evaluate(bundle, truth, tmp_path / "bare")
     assert bare.pixels is not None
-    assert bare.pixels.auroc is None
-    assert "not applicable" in bare.pixels.note
+    assert bare.pixels.auroc == pytest.approx(1.0)
+    assert "holds no masks" in bare.pixels.note
     data = json.loads(truth.read_text("utf-8"))
     for row in data["annotations"]:
         x, y, wide, high = row["bbox"]
@@ -245,6 +246,26 @@ def test_masks_give_pixel_figures(bundle: Path, tmp_path: Path) -> None:
     assert found.regions == IMAGES // 2
     assert found.auroc == pytest.approx(1.0)
     assert found.aupro == pytest.approx(1.0)
+    assert "holds no masks" not in found.note
+    assert "best threat box" in found.note
+
+
+def test_the_anomaly_map_gives_pixel_figures(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model with a map is judged by it, not by its boxes: a map that is flat knows nothing."""
+    truth = write_set(tmp_path / "set")
+
+    def examine(self: DarkThings, scan: Scan) -> Found:
+        flat = np.full((-(-scan.height // 4), -(-scan.width // 4)), 0.5, np.float32)
+        return Found(*self.detect(scan), flat)
+
+    monkeypatch.setattr(DarkThings, "examine", examine, raising=False)
+    found = evaluate(bundle, truth, tmp_path / "out")
+    assert found.pixels is not None
+    assert found.pixels.auroc == pytest.approx(0.5)
+    assert "anomaly map" in found.pixels.note
+    assert found.estimates["threat_ap50"].value == pytest.approx(1.0)
 
 
 def test_containers_are_reported(bundle: Path, tmp_path: Path) -> None:

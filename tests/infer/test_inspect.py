@@ -19,7 +19,14 @@ from nii import taxonomy
 from nii.bundle import Bundle, Card
 from nii.detections import Detections
 from nii.infer.detect import Detector
-from nii.infer.inspect import inspect, regions_of, structures_of, warnings_of
+from nii.infer.inspect import (
+    describe,
+    inspect,
+    look,
+    regions_of,
+    structures_of,
+    warnings_of,
+)
 from nii.infer.position import layout_of
 from nii.infer.runtime import CPU, ProviderSettings
 from nii.inspection import Inspection, Level, ModelFacts, ProviderFacts
@@ -88,6 +95,16 @@ def test_the_schema_refuses_what_is_unknown(root: Path) -> None:
         assert record["required"] == list(record["properties"])
     fields = {field.name for field in dataclasses.fields(Inspection)}
     assert set(schema["properties"]) == fields
+
+
+def test_looking_and_describing_are_inspecting(tiny_bundle: Bundle) -> None:
+    """Whoever needs the detections too looks first and describes after: the result is the same."""
+    detector = Fixed(detections([((10, 10, 40, 40), 0.8, FIREARM)]), tiny_bundle.card)
+    scan = Scan(np.ones((2, 100, 200), np.float32))
+    apart = describe(scan, look(scan, detector), detector, lambda: NOON)
+    whole = inspect(scan, detector, lambda: NOON)
+    assert apart.regions
+    assert dataclasses.replace(apart, timing_ms={}) == dataclasses.replace(whole, timing_ms={})
 
 
 @given(score=st.floats(0, 1, width=32))

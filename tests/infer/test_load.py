@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from jaxtyping import Float32
 
-from nii.bundle import LoadSpec
+from nii.bundle import FillingSpec, LoadSpec
 from nii.infer.load import FEATURES, load_features, load_of
 
 BOX = (100.0, 50.0, 700.0, 250.0)
@@ -34,6 +36,24 @@ def test_a_dark_half_is_a_load_and_walls_alone_are_none() -> None:
     assert loaded is not None
     assert (empty.state, loaded.state) == ("empty", "loaded")
     assert empty.score < 0.5 < loaded.score
+
+
+def test_a_loaded_container_is_partly_filled_or_full() -> None:
+    """Goods along the whole of it or along half; an empty one is neither, nor is an unlearnt."""
+    spec = replace(SPEC, filling=FillingSpec(SPEC.weights, -3.5, "weights of the test"))
+    half = container(0.0)
+    half[150:240, 120:420] *= np.float32(np.exp(-1.0))
+    found = [load_of(picture, BOX, spec) for picture in (container(0.0), half, container(1.0))]
+    assert [one and one.state for one in found] == ["empty", "loaded", "loaded"]
+    assert [one and one.filling for one in found] == [None, "partial", "full"]
+    scores = [one.full_score if one else None for one in found]
+    assert scores[0] is None
+    assert scores[1] is not None
+    assert scores[2] is not None
+    assert scores[1] < 0.5 < scores[2]
+    plain = load_of(half, BOX, SPEC)
+    assert plain is not None
+    assert (plain.filling, plain.full_score) == (None, None)
 
 
 def test_features_have_their_names_and_do_not_depend_on_the_brightness_of_air() -> None:

@@ -14,7 +14,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from nii.inspection import Inspection, Level
+from nii.inspection import Declaration, Inspection, Level
 from nii.review import pages
 from nii.review.asked import Asked
 from nii.review.tiles import Tiles
@@ -102,6 +102,25 @@ def test_queue_follows_urgency(client: TestClient, file_scan: FileScan) -> None:
     for level in Level:
         assert cards(client.get("/", params={"level": level.value}).text) == [filed[level].id]
     assert len(re.findall(r"<b>1</b>", text)) == 3
+
+
+def test_declared_empty_but_is_not(client: TestClient, store: Store, file_scan: FileScan) -> None:
+    """Queue and inspection say so at first sight; not where an officer looks first."""
+    reason = (
+        "Container 1 was declared empty but is not: its inside darkens the beam as a load does "
+        "(probability 0.97)."
+    )
+    told = (Declaration(1, contradicted=True, probability=0.97, reason=reason),)
+    filed = file_scan(Level.CLEAR, change=lambda one: replace(one, declarations=told))
+    assert "declared empty, is not" in client.get("/").text
+    page = client.get(f"/inspections/{filed.id}").text
+    assert "declared empty, is not" in page
+    assert reason in page
+    file_scan(Level.LOOK)
+    assert client.get("/").text.count("declared empty, is not") == 1
+    run_blind(store)
+    file_scan(Level.SEARCH, change=lambda one: replace(one, declarations=told))
+    assert client.get("/").text.count("declared empty, is not") == 1
 
 
 def test_filters_narrow_the_queue(client: TestClient, file_scan: FileScan) -> None:

@@ -26,7 +26,9 @@ def person(user: User) -> Person:
 def full(inspection: Inspection) -> Inspection:
     """Add everything that a model may say."""
     reason = "Container 1 was declared empty but is not."
-    part = replace(inspection.structures[0], load="loaded", load_score=0.9)
+    part = replace(
+        inspection.structures[0], load="loaded", load_score=0.9, filling="full", full_score=0.8
+    )
     return replace(
         inspection,
         structures=(part,),
@@ -47,6 +49,7 @@ def test_what_is_withheld(file_scan: FileScan) -> None:
     same = replace(found, scan=clear.scan, structures=clear.structures, warnings=clear.warnings)
     assert same == clear
     assert found.structures[0].load is None
+    assert found.structures[0].load_words is None
 
 
 def test_a_claim_holds_until_its_end(

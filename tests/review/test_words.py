@@ -5,6 +5,7 @@ from __future__ import annotations
 import gettext
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -92,6 +93,11 @@ def test_declarations_and_parts_are_known() -> None:
         part = Structure("container", 1, (0.0, 0.0, 9.0, 9.0), 0.9, load, load and 0.5)  # type: ignore[arg-type]
         said(context._against(part).reason)
         said(part.label)
+    fillings: tuple[Literal["partial", "full"], ...] = ("partial", "full")
+    for filling in fillings:
+        part = Structure("container", 1, (0.0, 0.0, 9.0, 9.0), 0.9, "loaded", 0.9, filling, 0.4)
+        said(part.label)
+        said(str(part.load_words))
     said(Structure("vehicle", 2, (0.0, 0.0, 9.0, 9.0), 0.9).label)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nii.errors import NiiError
-from nii.inspection import Anomaly, Inspection, Level
+from nii.inspection import Anomaly, Declaration, Inspection, Level
 from nii.store import claims, decisions, inspections, queue, scans, settings, sites
 from nii.store.audit import Actor
 from nii.store.database import Store
@@ -149,6 +149,18 @@ def test_risk_without_regions_is_how_unusual_it_is(
     searched = example("a" * 64, Level.SEARCH)
     assert queue.risk(searched) == max(region.score for region in searched.regions)
     del file_scan, store
+
+
+def test_a_contradicted_declaration_stands_out(store: Store, file_scan: FileScan) -> None:
+    """It goes before others of its level, and its row says so; the words in a text do not."""
+    quoted = Declaration(1, False, 0.1, 'looks empty, "contradicted":true')  # noqa: FBT003
+    calm = file_scan("calm", Level.CLEAR, lambda one: replace(one, declarations=(quoted,)))
+    broken = Declaration(1, True, 0.97, "declared empty but is not")  # noqa: FBT003
+    loud = file_scan("loud", Level.CLEAR, lambda one: replace(one, declarations=(broken,)))
+    found = queue.page(store, Query())
+    assert [item.inspection_id for item in found] == [loud.id, calm.id]
+    assert [item.contradicted for item in found] == [True, False]
+    assert found[0].risk == 0.97
 
 
 def test_draws_have_the_share_that_was_set(store: Store, file_scan: FileScan) -> None:

@@ -15,7 +15,13 @@ from nii import taxonomy
 from nii.bundle import Bundle
 from nii.detections import Detections
 from nii.scan import Scan
-from nii.train.config import DataConfig, ModelConfig, ScheduleConfig, TrainConfig
+from nii.train.config import (
+    DataConfig,
+    ModelConfig,
+    OptimiserConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
 
 if find_spec("torch"):  # without it, only tests that need no torch run in this folder
     import torch
@@ -61,8 +67,14 @@ class TinyScans:
         return tiny_scan(index)
 
 
-def _open_tiny(config: DataConfig) -> TinyScans:
-    return TinyScans(config.count)
+@dataclass(frozen=True)
+class OneSize(TinyScans):
+    """Tiny scans of one size, half of them without a threat: any split of a batch fits together."""
+
+    def load(self, index: int) -> tuple[Scan, Detections]:
+        """Return one scan."""
+        scan, truth = tiny_scan(6 * index + 1)
+        return scan, truth.select(np.arange(2)) if index % 2 else truth
 
 
 @contextmanager
@@ -92,6 +104,23 @@ def tiny_config(out: Path, **changes: object) -> TrainConfig:
         "out": out,
     }
     return TrainConfig(**(settings | changes))  # type: ignore[arg-type]
+
+
+def train_on_one_size(out: Path) -> None:
+    """Train as several processes and one are compared."""
+    from nii.train import dataset
+    from nii.train.loop import train
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "open_source", lambda config: OneSize(config.count))
+        train(
+            tiny_config(
+                out,
+                train=DataConfig(count=4, seed=0, crop_px=64, crops_per_scan=2, display_share=0.0),
+                model=ModelConfig(width=4, depth=1, overview_width=4, anomaly=True),
+                optimiser=OptimiserConfig(kind="sgd", learning_rate=0.01),
+            )
+        )
 
 
 @pytest.fixture

@@ -13,7 +13,13 @@ pytest.importorskip("torch", reason="training needs torch, which is not installe
 from nii.annotations.coco import read_coco
 from nii.errors import NiiError
 from nii.infer.load import FEATURES
-from nii.train.load import LoadSample, balanced_accuracy, fit_load, load_samples
+from nii.train.load import (
+    LoadSample,
+    balanced_accuracy,
+    filling_accuracy,
+    fit_load,
+    load_samples,
+)
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 
@@ -33,6 +39,29 @@ def test_what_lies_apart_is_told_apart_on_containers_never_seen() -> None:
     assert int(np.argmax(np.abs(spec.weights))) == 2
     blind = fit_load(drawn(100, 0.0), "test")
     assert balanced_accuracy(drawn(200, 0.0, seed=1), blind) < 0.65
+
+
+def test_full_and_partly_filled_are_told_apart_where_enough_are_labelled() -> None:
+    """Nearly all loaded ones that differ by six deviations are called rightly, as full or not."""
+
+    def filled(seed: int) -> list[LoadSample]:
+        """Return empty, partly filled and full ones: the fifth feature tells the latter two."""
+        samples = drawn(100, 6.0, seed)
+        for one in samples[150:]:
+            one.features[5] += 6.0
+        return samples[:100] + [
+            replace(one, full=number >= 50) for number, one in enumerate(samples[100:])
+        ]
+
+    spec = fit_load(filled(0), "test")
+    assert spec.filling is not None
+    assert "full and" in spec.filling.basis
+    accuracy = filling_accuracy(filled(1), spec)
+    assert accuracy is not None
+    assert accuracy > 0.95
+    assert balanced_accuracy(filled(1), spec) > 0.97
+    assert filling_accuracy(drawn(10, 6.0), spec) is None
+    assert fit_load(drawn(100, 6.0), "test").filling is None
 
 
 def test_rare_containers_weigh_as_much_as_common_ones() -> None:

@@ -74,9 +74,17 @@ def test_threats_lie_in_the_container_and_not_on_others() -> None:
 def test_what_no_eye_could_find_is_not_taught() -> None:
     """Where the beam does not get through there are no pairs at all."""
     assert Ground(_scan(12.0), _truth(), _CLASSES).draw(256, np.random.default_rng(0)) is None
-    threat = draw_threat(("firearm",), _scan(), np.random.default_rng(0))
+    threat = draw_threat({"firearm": 1.0}, _scan(), np.random.default_rng(0))
     assert can_be_seen(_scan(), threat, (200, 300))
     assert not can_be_seen(_scan(), threat, (499, 799))
+
+
+def test_weights_say_how_often_a_class_is_shown() -> None:
+    """A class of nine times the weight is drawn nine times as often, within chance."""
+    rng = np.random.default_rng(2)
+    ground = Ground(_scan(), _truth(), ("brick", "dense_object"), (0.9, 0.1))
+    drawn = [pair.class_id for _ in range(60) if (pair := ground.draw(256, rng)) is not None]
+    assert drawn.count(taxonomy.by_name("brick").class_id) > 0.75 * len(drawn) > 30
 
 
 def test_goods_take_away_what_they_would_have_weighed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import socket
@@ -27,35 +28,9 @@ from pathlib import Path
 spec = importlib.util.spec_from_file_location("tiny", sys.argv[1])
 tiny = sys.modules["tiny"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tiny)
-
-from nii.detections import Detections
-from nii.train import dataset
-from nii.train.config import DataConfig, ModelConfig, OptimiserConfig
-from nii.train.loop import train
-
-
-class OneSize:
-    def __init__(self, count):
-        self.count = count
-
-    def __len__(self):
-        return self.count
-
-    def load(self, index):
-        scan, truth = tiny.tiny_scan(6 * index + 1)
-        return scan, truth.select([0, 1]) if index % 2 else truth
-
-
-dataset.open_source = lambda config: OneSize(config.count)
-train(
-    tiny.tiny_config(
-        Path(sys.argv[2]),
-        train=DataConfig(count=4, seed=0, crop_px=64, crops_per_scan=2, display_share=0.0),
-        model=ModelConfig(width=4, depth=1, overview_width=4, anomaly=True),
-        optimiser=OptimiserConfig(kind="sgd", learning_rate=0.01),
-    )
-)
+tiny.train_on_one_size(Path(sys.argv[2]))
 """
+_CONFTEST = Path(__file__).with_name("conftest.py")
 
 
 def _start(out: Path, rank: int, count: int, port: int) -> subprocess.Popen[bytes]:
@@ -63,10 +38,20 @@ def _start(out: Path, rank: int, count: int, port: int) -> subprocess.Popen[byte
     places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_PORT": port}
     environment = os.environ | {name: str(value) for name, value in places.items()}
     environment |= {"MASTER_ADDR": "127.0.0.1", "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    program = _PROGRAM.replace("select([0, 1])", "select(__import__('numpy').arange(2))")
-    conftest = Path(__file__).with_name("conftest.py")
-    command = [sys.executable, "-c", program, str(conftest), str(out)]
+    command = [sys.executable, "-c", _PROGRAM, str(_CONFTEST), str(out)]
     return subprocess.Popen(command, env=environment)  # noqa: S603 - our own program
+
+
+def _alone(out: Path) -> list[dict[str, float]]:
+    """Train in this process and return the losses of the steps."""
+    spec = importlib.util.spec_from_file_location("tiny_alone", _CONFTEST)
+    assert spec is not None
+    assert spec.loader is not None
+    tiny = importlib.util.module_from_spec(spec)
+    sys.modules["tiny_alone"] = tiny
+    spec.loader.exec_module(tiny)
+    tiny.train_on_one_size(out)
+    return _losses(out, 1)
 
 
 def _run(out: Path, count: int) -> list[dict[str, float]]:
@@ -80,6 +65,10 @@ def _run(out: Path, count: int) -> list[dict[str, float]]:
     finally:
         for process in processes:
             process.kill()
+    return _losses(out, count)
+
+
+def _losses(out: Path, count: int) -> list[dict[str, float]]:
     lines = [json.loads(line) for line in (out / METRICS_FILE).read_text("utf-8").splitlines()]
     assert lines[0]["processes"] == count
     return [line["loss"] for line in lines if line["event"] == "step"]
@@ -92,7 +81,7 @@ def test_three_processes_equal_one(tmp_path: Path) -> None:
     Nobody waits in vain, and losses and weights are those of one process. Only rounding differs: it
     grows with the steps, in the branch whose norms see few cells.
     """
-    one, three = _run(tmp_path / "one", 1), _run(tmp_path / "three", 3)
+    one, three = _alone(tmp_path / "one"), _run(tmp_path / "three", 3)
     assert len(one) == len(three) == 4
     for step, (single, shared) in enumerate(zip(one, three, strict=True)):
         assert shared == pytest.approx(single, rel=1e-5 if step < 2 else 2e-3, abs=1e-5)
