@@ -49,13 +49,13 @@ def without(config: TrainConfig, kinds: Sequence[str]) -> TrainConfig:
         config,
         name=name,
         threats=left,
-        train=_scenes(config.train, kinds),
-        validation=_scenes(config.validation, kinds),
+        train=_scenes(config.train, kinds, config.threats),
+        validation=_scenes(config.validation, kinds, config.threats),
     )
 
 
-def _scenes(data: DataConfig, kinds: Sequence[str]) -> DataConfig:
-    """Return the same scans without some kinds of threats."""
+def _scenes(data: DataConfig, kinds: Sequence[str], taught: Sequence[str]) -> DataConfig:
+    """Return the same scans, and pairs, without some of the kinds of threats that are taught."""
     if kinds and data.source != "simulate":
         raise ConfigError(
             "without",
@@ -73,4 +73,6 @@ def _scenes(data: DataConfig, kinds: Sequence[str]) -> DataConfig:
             remedy="Add a kind to simulate.scene.threat_classes.",
         )
     changed = replace(data.simulate, scene=replace(scene, threat_classes=shown))
-    return replace(data, simulate=changed)
+    weights = zip(taught, data.threat_weights, strict=False)  # there may be none
+    kept = tuple(weight for name, weight in weights if name not in kinds)
+    return replace(data, simulate=changed, threat_weights=kept)

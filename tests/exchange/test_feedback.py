@@ -67,8 +67,8 @@ def test_training_reads_it(desk: Desk, tmp_path: Path) -> None:
     from nii.train.config import DataConfig
     from nii.train.dataset import open_source
 
-    for _ in range(3):
-        decided(desk)
+    for number in range(16):  # the key of a store is drawn, so a few could all be for testing
+        decided(desk, container=f"MSKU00000{number:02}0")
     out = tmp_path / "out"
     feedback.export(desk.store, out, NOON)
     source = open_source(DataConfig(source="coco", annotations=out / "train.json"))

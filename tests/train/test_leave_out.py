@@ -28,6 +28,8 @@ def test_a_kind_that_is_left_out_is_neither_taught_nor_shown(whole: TrainConfig,
     assert left.threats == others
     for data in (left.train, left.validation):
         assert data.simulate.scene.threat_classes == others
+    weights = dict(zip(THREATS, whole.train.threat_weights, strict=True))
+    assert left.train.threat_weights == tuple(weights[name] for name in others)
     assert left.folder == Path("runs") / f"compact_simulated_without_{kind}"
     kept = replace(left, name=whole.name, threats=whole.threats, train=whole.train)
     assert replace(kept, validation=whole.validation) == whole
