@@ -13,8 +13,9 @@ from types import ModuleType
 import pyarrow.parquet as pq
 import pytest
 
+from nii.infer.anomaly import Found
 from nii.infer.detect import Detector
-from nii.infer.inspect import Finds, Found
+from nii.infer.inspect import Finds
 from nii.infer.runtime import CPU, ProviderSettings
 from nii.scan import AnyScan
 from nii.score import local
