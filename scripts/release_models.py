@@ -208,7 +208,10 @@ def learn_load(config: TrainConfig) -> LoadSpec:
     told = filling_accuracy(held_out, spec)
     if spec.filling is None or told is None:
         return replace(spec, basis=basis)
-    filling = f"{spec.filling.basis}; full against partly filled {told:.3f} on those"
+    filling = (
+        f"{spec.filling.basis}; full against partly filled, balanced accuracy {told:.3f} on the "
+        "containers that it never saw"
+    )
     print("filling:", filling)
     return replace(spec, basis=basis, filling=replace(spec.filling, basis=filling))
 

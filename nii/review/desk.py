@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,13 @@ class Desk:
             {level.value: count for level, count in counts.items()},
             items[-1].cursor if len(items) == query.limit else None,
         )
+
+    def head(self, person: Person) -> tuple[str, ...]:
+        """Return the identities of the scans that a person is likely to open next; no counts."""
+        if not self.settings.prepared:
+            return ()
+        query = replace(self.asked({}).query(person.sites), limit=self.settings.prepared)
+        return tuple(item.scan_sha256 for item in queue.page(self.store, query))
 
     def case(self, person: Person, text: str) -> Case:
         """Return the inspection whose id stands in the address.

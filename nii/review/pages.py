@@ -25,7 +25,6 @@ from nii.review.auth import Person, Right
 from nii.review.desk import Asked, Case, Desk
 from nii.review.language import Tongue
 from nii.review.pictures import WIDEST_PX, Size
-from nii.review.records import Row
 from nii.review.rendering import show, tongue_of
 from nii.review.tiles import Tiles
 from nii.review.viewer import DrawnBox, OtherScan, document, score_in_words
@@ -43,7 +42,7 @@ def queue(request: Request) -> Response:
     asked = desk.asked(request.query_params)
     found = desk.page(person, asked)
     if asked == desk.asked({}):
-        _prepare(request, found.rows)
+        _prepare(request, [row.scan for row in found.rows[: desk.settings.prepared]])
     return show(
         request,
         "queue.html",
@@ -76,14 +75,13 @@ def one(request: Request) -> Response:
 def _prepare_next(request: Request) -> None:
     """Make ready what is opened after this scan."""
     desk, person = _here(request, Right.READ)
-    _prepare(request, desk.page(person, desk.asked({})).rows)
+    _prepare(request, desk.head(person))
 
 
-def _prepare(request: Request, rows: Sequence[Row]) -> None:
+def _prepare(request: Request, scans: Sequence[str]) -> None:
     tiles: Tiles = request.app.state.tiles
-    wanted = request.app.state.desk.settings.prepared
-    for row in rows[:wanted]:
-        tiles.prepare(row.scan)
+    for sha256 in scans:
+        tiles.prepare(sha256)
 
 
 def viewer(request: Request) -> Response:

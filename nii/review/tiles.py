@@ -67,6 +67,7 @@ class Tiles:
     _held: OrderedDict[str, Pyramid] = field(default_factory=OrderedDict)
     _asked: float = -_CALM_S
     _unable: set[str] = field(default_factory=set)
+    _ahead: set[str] = field(default_factory=set)
     _closing: threading.Event = field(default_factory=threading.Event)
     _building: threading.Lock = field(default_factory=threading.Lock)
     _holding: threading.Lock = field(default_factory=threading.Lock)
@@ -92,20 +93,26 @@ class Tiles:
 
     def prepare(self, scan_sha256: str) -> None:
         """Make the pyramid of a scan that will be looked at next, while nobody waits for pixels."""
-        if not self._closing.is_set():
-            self._writer.submit(self._prepare, scan_sha256)
+        if self._closing.is_set() or scan_sha256 in self._unable:
+            return
+        if self._path(scan_sha256).exists():
+            return
+        with self._holding:  # each page of the queue asks for the same few
+            if scan_sha256 in self._ahead:
+                return
+            self._ahead.add(scan_sha256)
+        self._writer.submit(self._prepare, scan_sha256)
 
     def _prepare(self, scan_sha256: str) -> None:
         self._wait_for_calm()
-        if self._closing.is_set() or self._path(scan_sha256).exists():
-            return
-        if scan_sha256 in self._unable:
-            return
         try:
-            self._opened(scan_sha256)
+            if not self._closing.is_set() and not self._path(scan_sha256).exists():
+                self._opened(scan_sha256)
         except Exception as error:  # noqa: BLE001 - whoever opens the scan is told
             self._unable.add(scan_sha256)  # told once, not with each look at the queue
             _log.warning("the pyramid of a scan is not made ahead: %s", error)
+        finally:
+            self._ahead.discard(scan_sha256)
 
     def _wait_for_calm(self) -> None:
         """Wait until nobody asks for pixels: tiles of the scan on the screen come first."""

@@ -239,6 +239,23 @@ def test_a_scan_is_prepared_while_nobody_waits(
     held.prepare(spoilt)
 
 
+def test_what_is_asked_for_again_waits_once(
+    held: Tiles, keep: Callable[..., str], scan_levels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty officers who look at one queue make one piece of work of a scan, and none once done."""
+    good, started = keep(scan_levels, "good.tif"), []
+    submit = held._writer.submit
+    monkeypatch.setattr(held._writer, "submit", lambda *a: (started.append(a), submit(*a)))
+    held._asked = time.monotonic()
+    for _ in range(50):
+        held.prepare(good)
+    assert len(started) == 1
+    wait_for((held.folder / f"{good}.{pyramid.FORM}.pyramid").is_file)
+    started.clear()
+    held.prepare(good)
+    assert not started
+
+
 def test_what_can_wait_waits_for_calm(
     held: Tiles,
     keep: Callable[..., str],
