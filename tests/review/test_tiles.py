@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -243,9 +244,14 @@ def test_what_is_asked_for_again_waits_once(
     held: Tiles, keep: Callable[..., str], scan_levels: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fifty officers who look at one queue make one piece of work of a scan, and none once done."""
-    good, started = keep(scan_levels, "good.tif"), []
+    good, started = keep(scan_levels, "good.tif"), list[Any]()
     submit = held._writer.submit
-    monkeypatch.setattr(held._writer, "submit", lambda *a: (started.append(a), submit(*a)))
+
+    def begin(*work: Any) -> object:  # noqa: ANN401
+        started.append(work)
+        return submit(*work)
+
+    monkeypatch.setattr(held._writer, "submit", begin)
     held._asked = time.monotonic()
     for _ in range(50):
         held.prepare(good)
