@@ -7,15 +7,15 @@ const form = document.getElementById("decide");
 const holder = document.getElementById("holder");
 const DRAFT = `draft-${page.user}-${page.id}`;
 
-// ── the viewer ────────────────────────────────────────────────────────────────────────────────
+// ── the viewer: opens while the officer can already read, decide and hold the scan ─────────────
 
 let viewer = null;
-try {
-  const { openViewer } = await import("/static/viewer/viewer.js");
-  viewer = await openViewer(document.getElementById("viewer"));
-} catch (error) {
-  document.getElementById("viewer").textContent = `${page.texts.no_viewer} (${error.message})`;
-}
+import("/static/viewer/viewer.js")
+  .then(({ openViewer }) => openViewer(document.getElementById("viewer")))
+  .then((opened) => { viewer = opened; })
+  .catch((error) => {
+    document.getElementById("viewer").textContent = `${page.texts.no_viewer} (${error.message})`;
+  });
 
 function choose(number) {
   for (const row of document.querySelectorAll("#regions > li")) {
