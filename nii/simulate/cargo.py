@@ -15,7 +15,14 @@ from importlib.resources import files
 
 import numpy as np
 
-from nii.simulate import cargo_long, cargo_loose, cargo_round, cargo_stacked, cargo_vehicles
+from nii.simulate import (
+    cargo_frames,
+    cargo_long,
+    cargo_loose,
+    cargo_round,
+    cargo_stacked,
+    cargo_vehicles,
+)
 from nii.simulate.container import Room
 from nii.simulate.lots import Lot
 from nii.simulate.shapes import BASIS, ORGANIC, PAPER, Block, Shape, mass_kg
@@ -48,6 +55,7 @@ PACKINGS: dict[str, Packing] = {
     "flexitank": cargo_round.flexitank,
     "frozen": cargo_stacked.frozen,
     "furniture": cargo_loose.furniture,
+    "garments": cargo_frames.garments,
     "household": cargo_loose.household,
     "ibc": cargo_round.ibc,
     "liquid": cargo_round.liquid,
@@ -59,6 +67,7 @@ PACKINGS: dict[str, Packing] = {
     "pallets": cargo_stacked.pallets,
     "panels": cargo_stacked.panels,
     "pipes": cargo_round.pipes,
+    "racks": cargo_frames.racks,
     "reels": cargo_round.reels,
     "rolls": cargo_round.rolls,
     "sacks": cargo_stacked.sacks,
@@ -146,8 +155,8 @@ CARGO: dict[str, Filler] = {kind: partial(fill, row) for kind, row in goods().it
 
 
 def dunnage(room: Room, rng: np.random.Generator) -> list[Shape]:
-    """Return what secures a load: straps, a bulkhead of boards, an air bag."""
-    shapes: list[Shape] = []
+    """Return what secures a load, and the gear left beside it: straps, boards, air bag, bars."""
+    shapes: list[Shape] = cargo_frames.gear(room, rng, 2)
     for x in rng.uniform(room.x_m[0], room.x_m[1] - 0.05, int(rng.integers(0, 4))).tolist():
         near = (room.y_m[0] + 0.02, room.y_m[0] + 0.023)
         shapes.append(Block((x, x + 0.05), near, room.z_m, ORGANIC, 1.2))

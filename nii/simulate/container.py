@@ -19,6 +19,7 @@ from nii.simulate.shapes import (
     Block,
     Polygon,
     Shape,
+    bar,
     disc,
     mirror,
 )
@@ -335,21 +336,47 @@ def _tank(container: Container, rng: np.random.Generator) -> list[Shape]:
     hatch = (x0 + x1) / 2 + float(rng.uniform(-1, 1))
     top = min(middle + radius + 0.12, z1)
     shapes.append(_steel((hatch - 0.25, hatch + 0.25), (-0.25, 0.25), (top - 0.15, top), 0.15))
+    light = _STEEL_DENSITY * 0.15
     shapes.extend(
-        _diagonal((x, z0), (x + 0.05, z1), y)
+        bar((x, z0), (x + 0.05, z1), 0.08, (y, y + 0.08), STEEL, light)
         for x in (x0 + 0.03, x1 - 0.08)
         for y in (-half + 0.05, half - 0.13)
     )
-    shapes.append(_diagonal((x0, z0 + 0.05), (x0 + 1.6, z0 + 0.45), -half + 0.05))
-    shapes.append(_diagonal((x1 - 1.6, z0 + 0.45), (x1, z0 + 0.05), -half + 0.05))
+    saddle = (-half + 0.05, -half + 0.13)
+    shapes.append(bar((x0, z0 + 0.05), (x0 + 1.6, z0 + 0.45), 0.08, saddle, STEEL, light))
+    shapes.append(bar((x1 - 1.6, z0 + 0.45), (x1, z0 + 0.05), 0.08, saddle, STEEL, light))
+    return shapes + _braces(container, rng)
+
+
+def _braces(container: Container, rng: np.random.Generator) -> list[Shape]:
+    """Return what holds a tank in its frame: braces with plates at the corners, ladder, valve."""
+    (x0, x1), (z0, z1), half = container.x_m, container.z_m, WIDTH_M / 2
+    along, high = float(rng.uniform(0.35, 1.1)), float(rng.uniform(0.35, 1.0))
+    thick, share = float(rng.uniform(0.04, 0.1)), float(rng.uniform(0.08, 0.25))
+    upper = rng.random() < 0.7  # noqa: PLR2004
+    density = _STEEL_DENSITY * share
+    shapes: list[Shape] = []
+    for y in (-half + 0.05, half - 0.13):
+        deep = (y, y + 0.08)
+        for x, inward in ((x0, 1), (x1, -1)):
+            near, far = x + inward * 0.08, x + inward * along
+            corners = [(z0 + 0.1, z0 + high)] + [(z1 - 0.1, z1 - high)] * upper
+            for corner, middle in corners:
+                shapes.append(bar((far, corner), (near, middle), thick, deep, STEEL, density))
+                step = 0.22 if middle > corner else -0.22
+                plate = np.array(
+                    [(near, corner), (near + inward * 0.25, corner), (near, corner + step)]
+                )
+                shapes.append(Polygon((plate,), (y, y + 0.012), STEEL, _STEEL_DENSITY))
+    if rng.random() < 0.6:  # noqa: PLR2004
+        rungs = np.arange(z0 + 0.3, z1 - 0.1, 0.3).tolist()
+        shapes += [_steel((x1 - 0.32, x1 - 0.02), (0.3, 0.33), (z, z + 0.025), 0.5) for z in rungs]
+        shapes += [
+            _steel((x, x + 0.03), (0.3, 0.33), (z0 + 0.2, z1), 0.4) for x in (x1 - 0.33, x1 - 0.03)
+        ]
+    valve = (x1 - 0.25, z0 + float(rng.uniform(0.3, 0.5)))
+    shapes += [
+        bar(valve, (valve[0] + 0.2, valve[1] - 0.06), 0.09, (-0.06, 0.06), STEEL, 3.0),
+        bar(valve, (valve[0] + 0.05, valve[1] + 0.22), 0.02, (-0.01, 0.01), STEEL, 6.0),
+    ]
     return shapes
-
-
-def _diagonal(start: tuple[float, float], stop: tuple[float, float], y: float) -> Polygon:
-    (ax, az), (bx, bz) = start, stop
-    length = float(np.hypot(bx - ax, bz - az))
-    nx, nz = -(bz - az) / length * 0.04, (bx - ax) / length * 0.04
-    outline = np.array(
-        [(ax + nx, az + nz), (bx + nx, bz + nz), (bx - nx, bz - nz), (ax - nx, az - nz)]
-    )
-    return Polygon((outline,), (y, y + 0.08), STEEL, _STEEL_DENSITY * 0.15)

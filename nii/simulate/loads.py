@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from nii.annotations.coco import LoadState
-from nii.simulate import cargo, container, railcars
+from nii.simulate import cargo, cargo_frames, container, railcars
 from nii.simulate.cargo_long import straps
 from nii.simulate.container import ISO_BODIES, VESSELS, Body, Container, Room
 from nii.simulate.lots import Span
@@ -29,6 +29,8 @@ _PLACES: dict[Body, str] = {
     "hopper": "hopper",
     "vessel": "tank",
 }
+_GEAR_IN_EMPTY = 0.4
+"""Share of empty bodies in which a driver left gear; assumption."""
 _FLOWING = ("bulk", "liquid", "flexitank", "scrap")
 _PAYLOADS_T: dict[Body, float] = {
     "dry": 28.0,
@@ -180,7 +182,8 @@ def load(
     empty = max(shares.empty, 0.6) if seldom and shares.empty > 0 else shares.empty
     draw = float(rng.random())
     if draw < empty:
-        return bare
+        left = cargo_frames.gear(space, rng) if rng.random() < _GEAR_IN_EMPTY else []
+        return replace(bare, lashing=tuple(left))
     if draw < empty + shares.partial * (1 - empty):
         return _stow(replace(bare, state="partial"), _part(space, rng), rng)
     return _stow(replace(bare, state="full"), _whole(space, shares, rng), rng)

@@ -95,6 +95,31 @@ def disc(
     return tuple(circle * radius + np.asarray(centre_m) for radius in rings)
 
 
+def bar(
+    start_m: tuple[float, float],
+    stop_m: tuple[float, float],
+    thick_m: float,
+    y_m: tuple[float, float],
+    material: int,
+    density_g_per_cm3: float,
+) -> Polygon:
+    """Return a straight bar from one place (x, z) to another, `thick_m` wide across its length.
+
+    Raises:
+        ValueError: both places are the same.
+    """
+    (ax, az), (bx, bz) = start_m, stop_m
+    length = float(np.hypot(bx - ax, bz - az))
+    if length <= 0:
+        msg = f"a bar from {start_m} to {stop_m} has no direction"
+        raise ValueError(msg)
+    nx, nz = -(bz - az) / length * thick_m / 2, (bx - ax) / length * thick_m / 2
+    outline = np.array(
+        [(ax + nx, az + nz), (bx + nx, bz + nz), (bx - nx, bz - nz), (ax - nx, az - nz)]
+    )
+    return Polygon((outline,), y_m, material, density_g_per_cm3)
+
+
 def mirror(shapes: Iterable[Shape], about_x_m: float) -> list[Shape]:
     """Return the shapes with left and right exchanged at the plane x = `about_x_m`."""
     result: list[Shape] = []
