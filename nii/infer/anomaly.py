@@ -71,8 +71,9 @@ def anomaly_of(found: Map, structures: Sequence[Structure], stride: int) -> Anom
         x0, y0, x1, y1 = (round(edge / stride) for edge in part.box_xyxy)
         looked[max(y0, 0) : y1, max(x0, 0) : x1] = True
     inside = np.where(looked, found, np.float32(0))
-    count = min(CELLS, max(int(looked.sum()), 1))
-    score = float(np.partition(inside.ravel(), -count)[-count])
+    values = found[looked] if looked.any() else np.zeros(1, np.float32)
+    count = min(CELLS, len(values))
+    score = float(np.partition(values, -count)[-count])
     # The middle of the place, not a single cell, which noise could choose.
     row, column = np.unravel_index(int(np.argmax(cv2.blur(inside, (8, 8)))), inside.shape)
     place = ((float(column) + 0.5) * stride, (float(row) + 0.5) * stride)

