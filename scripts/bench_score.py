@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -25,6 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +36,7 @@ import pyarrow.parquet as pq
 from nii import formats, taxonomy
 from nii.bundle import Card, DecodeSpec, Thresholds, read_bundle
 from nii.detections import Detections
-from nii.infer.runtime import ProviderSettings
+from nii.infer.runtime import ProviderSettings, open_session
 from nii.inspection import ModelFacts, ProviderFacts
 from nii.preprocess import PreprocessSpec
 from nii.provenance import Provenance, SourceFile, sha256_of_file, sha256_of_sources
@@ -240,6 +242,37 @@ def check(archive: Path, out: Path, numbers: dict[str, float]) -> Verdict:
     return Verdict(faults, numbers | {"scans": len(files), "rows": len(table["name"])})
 
 
+def bare(bundle: Path, runs: int, workers: int) -> float:
+    """Return seconds that processes of one thread share to run the model alone so often."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(workers + 1)
+    processes = [
+        context.Process(target=_run_bare, args=(bundle, runs // workers, ready))
+        for _ in range(workers)
+    ]
+    for process in processes:
+        process.start()
+    ready.wait()
+    start = time.perf_counter()
+    for process in processes:
+        process.join()
+    return time.perf_counter() - start
+
+
+def _run_bare(bundle: Path, runs: int, ready: Barrier) -> None:
+    """Open a model and, once all others have, run it on one picture again and again."""
+    held = read_bundle(bundle)
+    session = open_session(held.model_path, ProviderSettings(threads=1))
+    detail, overview = (
+        np.zeros((1, 4, 1024, 3072), np.float32),
+        np.zeros((1, 4, 128, 384), np.float32),
+    )
+    session.run(detail, overview)
+    ready.wait()
+    for _ in range(runs):
+        session.run(detail, overview)
+
+
 def measure(bundle: Path, files: int, engine: Engine, rounds: int) -> None:
     """Compare one worker of one thread with two, in turns, on simulated scans of full size."""
     scene = SceneConfig(height_px=(1024, 1024), width_px=3072, clean_share=0)
@@ -267,6 +300,10 @@ def measure(bundle: Path, files: int, engine: Engine, rounds: int) -> None:
     print(f"{files} scans of {list(scan.transmission.shape)}, engine {engine}, {cores()} cores")
     print(f"1 worker {one:.1f} s ({1e3 * one / files:.0f} ms a scan), 2 workers {two:.1f} s")
     print(f"efficiency {one / two / 2:.2f} (wished: 0.9), start of the workers included")
+    alone, shared = (bare(bundle, files, workers) for workers in spent)
+    print(f"the model alone as often: 1 process {alone:.1f} s, 2 processes {shared:.1f} s")
+    print(f"efficiency of the machine {alone / shared / 2:.2f}")
+    print(f"efficiency of the scoring on it {one * shared / two / alone:.2f}")
 
 
 def main() -> int:
