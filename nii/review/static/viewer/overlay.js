@@ -2,8 +2,11 @@
 
 import { svg } from "./dom.js";
 
-const GAP = 4; // CSS pixels between a thing and its outline
-const TAG_PX = 20;
+const UNIT = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16; // letters grow with the screen
+const GAP = 4 * UNIT; // CSS pixels between a thing and its outline
+const TAG_PX = 20 * UNIT;
+const PAD_PX = 7 * UNIT;
+const BASE_PX = 14.5 * UNIT;
 
 export class Overlay {
   constructor(viewer) {
@@ -67,7 +70,7 @@ export class Overlay {
   /** A line of text beside a box, where it hides neither the box nor another text if there is room. */
   tag(words, x, y, w, h, free, press) {
     if (x + w < 0 || y + h < 0 || x > free.w || y > free.h) return [];
-    const cut = shortened(words, 56), width = textWidth(cut) + 14;
+    const cut = shortened(words, 56), width = textWidth(cut) + 2 * PAD_PX;
     const left = Math.max(2, Math.min(x, free.w - width - 2));
     const places = [[left, y - TAG_PX - 1], [left, y + h + 1], [x + w + 2, y], [x - width - 2, y], [left, y - 2 * TAG_PX - 3], [left, y + h + TAG_PX + 3]];
     const fits = ([px, py]) => px >= 0 && py >= 0 && px + width <= free.w && py + TAG_PX <= free.h &&
@@ -75,18 +78,18 @@ export class Overlay {
     const [px, py] = places.find(fits) ?? [left, Math.max(2, Math.min(y - TAG_PX - 1, free.h - TAG_PX - 2))];
     free.taken.push([px, py, width, TAG_PX]);
     const group = svg("g", { class: press ? "nv-tag nv-press" : "nv-tag", onclick: press },
-      svg("rect", { x: px, y: py, width, height: TAG_PX, rx: 3 }), svg("text", { x: px + 7, y: py + 14.5 }, cut));
+      svg("rect", { x: px, y: py, width, height: TAG_PX, rx: 3 }), svg("text", { x: px + PAD_PX, y: py + BASE_PX }, cut));
     return [group];
   }
 
   measure({ from, to, text }) {
     const r = this.viewer.ratio, view = this.viewer.view;
     const [x0, y0] = view.toScreen(...from).map((v) => v / r), [x1, y1] = view.toScreen(...to).map((v) => v / r);
-    const line = { x1: x0, y1: y0, x2: x1, y2: y1 }, width = textWidth(text) + 14;
-    const ends = [[x0, y0], [x1, y1]].map(([cx, cy]) => svg("circle", { cx, cy, r: 3.5 }));
+    const line = { x1: x0, y1: y0, x2: x1, y2: y1 }, width = textWidth(text) + 2 * PAD_PX;
+    const ends = [[x0, y0], [x1, y1]].map(([cx, cy]) => svg("circle", { cx, cy, r: 3.5 * UNIT }));
     const px = (x0 + x1) / 2 + 10, py = (y0 + y1) / 2 - TAG_PX - 6;
     return svg("g", { class: "nv-measure" }, svg("line", { class: "nv-rim", ...line }), svg("line", { class: "nv-edge", ...line }), ...ends,
-      svg("g", { class: "nv-tag" }, svg("rect", { x: px, y: py, width, height: TAG_PX, rx: 3 }), svg("text", { x: px + 7, y: py + 14.5 }, text)));
+      svg("g", { class: "nv-tag" }, svg("rect", { x: px, y: py, width, height: TAG_PX, rx: 3 }), svg("text", { x: px + PAD_PX, y: py + BASE_PX }, text)));
   }
 
   draftOf(draft) {
@@ -102,6 +105,6 @@ function shortened(words, most) {
 const pen = document.createElement("canvas").getContext("2d");
 
 function textWidth(text) {
-  pen.font = "600 13px system-ui, sans-serif";
+  pen.font = `600 ${13 * UNIT}px system-ui, sans-serif`;
   return pen.measureText(text).width;
 }
