@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from nii.errors import NiiError
 from nii.inspection import Inspection, Level
@@ -212,7 +213,22 @@ def page(store: Store, query: Query) -> tuple[Item, ...]:
 
 
 def _page(connection: sa.Connection, query: Query) -> tuple[Item, ...]:
-    statement = sa.select(_TABLE.c.inspection_id)
+    if query.state is None and query.order == "urgent":
+        # The index of the order begins with the state: the best of each state, then of these.
+        parts = [_rows(connection, replace(query, state=state)).subquery() for state in State]
+        rows = sa.union_all(*(sa.select(part) for part in parts)).subquery().c
+        found = sa.select(rows.inspection_id).order_by(*_order(query, rows)).limit(query.limit)
+    else:
+        found = _rows(connection, query)
+    numbers = connection.execute(found).scalars().all()
+    items = items_of(connection, tuple(numbers))
+    return tuple(items[number] for number in numbers)
+
+
+def _rows(connection: sa.Connection, query: Query) -> sa.Select[Any]:
+    """Return what selects the rows of a page, in order; the number of the inspection first."""
+    place = (_TABLE.c.inspection_id, _TABLE.c.urgency, _TABLE.c.risk, _TABLE.c.waiting_since)
+    statement = sa.select(*place)
     for condition in (
         *_conditions(query),
         *_search(query).conditions(_TABLE.c.inspection_id, connection),
@@ -222,10 +238,7 @@ def _page(connection: sa.Connection, query: Query) -> tuple[Item, ...]:
         statement = statement.where(_TABLE.c.urgency == query.level.rank)
     if query.after is not None:
         statement = statement.where(_beyond(query))
-    statement = statement.order_by(*_order(query)).limit(query.limit)
-    found = connection.execute(statement).scalars().all()
-    items = items_of(connection, tuple(found))
-    return tuple(items[number] for number in found)
+    return statement.order_by(*_order(query, _TABLE.c)).limit(query.limit)
 
 
 def counts(store: Store, query: Query) -> dict[Level, int]:
@@ -352,15 +365,12 @@ def _search(query: Query) -> Search:
     return Search(query.class_name, query.document)
 
 
-def _order(query: Query) -> tuple[sa.ColumnElement[Any], ...]:
+def _order(
+    query: Query, rows: ReadOnlyColumnCollection[str, sa.ColumnElement[Any]]
+) -> tuple[sa.ColumnElement[Any], ...]:
     if query.order == "newest":
-        return (_TABLE.c.inspection_id.desc(),)
-    return (
-        _TABLE.c.urgency.desc(),
-        _TABLE.c.risk.desc(),
-        _TABLE.c.waiting_since,
-        _TABLE.c.inspection_id,
-    )
+        return (rows.inspection_id.desc(),)
+    return (rows.urgency.desc(), rows.risk.desc(), rows.waiting_since, rows.inspection_id)
 
 
 def _beyond(query: Query) -> sa.ColumnElement[bool]:

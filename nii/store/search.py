@@ -46,14 +46,14 @@ class Search:
         if self.class_name is not None:
             own = regions.c.class_name == self.class_name
             if common:
-                yield sa.exists().where(own, regions.c.inspection_id == inspection_id)
+                yield _one_of(own, regions.c.inspection_id == inspection_id)
             else:
                 yield inspection_id.in_(sa.select(regions.c.inspection_id).where(own))
         if self.document is not None:
             begins, papers = _begins(self.document), tables.documents
             if common:
                 same = papers.c.scan_sha256 == inspections.c.scan_sha256
-                yield sa.exists().where(begins, same, inspections.c.id == inspection_id)
+                yield _one_of(begins, same, inspections.c.id == inspection_id)
             else:
                 scans = sa.select(papers.c.scan_sha256).where(begins)
                 fits = sa.select(inspections.c.id).where(inspections.c.scan_sha256.in_(scans))
@@ -67,6 +67,14 @@ class Search:
         if self.document is not None:
             parts.append(_begins(self.document))
         return all(_count(connection, part) == _COMMON for part in parts)
+
+
+def _one_of(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Return the condition that there is such a row, asked anew for each row of the queue.
+
+    PostgreSQL would rather collect all that fit where it is asked with EXISTS.
+    """
+    return sa.select(sa.literal(1)).where(*conditions).limit(1).scalar_subquery().is_not(None)
 
 
 def _count(connection: sa.Connection, fits: sa.ColumnElement[bool]) -> int:
