@@ -5,11 +5,14 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Advance = Callable[[int, int, str], None]
 """Moves a bar: done, total, a few words."""
+SECONDS_BETWEEN_LINES = 30.0
+"""How often long work tells a log how far it is."""
 
 
 def say(text: str, *, quiet: bool = False) -> None:
@@ -30,10 +33,18 @@ def printable(text: str) -> str:
 
 
 @contextmanager
-def progress(what: str, *, quiet: bool = False) -> Iterator[Advance]:
-    """Offer a function that moves a bar; on a terminal only."""
-    if quiet or not sys.stderr.isatty():
+def progress(
+    what: str, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Advance]:
+    """Offer a function that moves a bar on a terminal, and elsewhere writes a line now and then.
+
+    Work of less than `SECONDS_BETWEEN_LINES` writes none, so that a log keeps to what matters.
+    """
+    if quiet:
         yield lambda done, total, text: None  # noqa: ARG005 - nothing is shown
+        return
+    if not sys.stderr.isatty():
+        yield _lines(what, clock)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -49,6 +60,23 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Advance]:
     ) as bar:
         task = bar.add_task(what, total=None, text="")
         yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)
+
+
+def _lines(what: str, clock: Callable[[], float]) -> Advance:
+    """Return a function that tells the progress to a log."""
+    begun = told = clock()
+
+    def advance(done: int, total: int, text: str) -> None:
+        nonlocal told
+        now = clock()
+        if now - told < SECONDS_BETWEEN_LINES:
+            return
+        told = now
+        left = f", about {(now - begun) * (total - done) / done / 60:.0f} min left" if done else ""
+        words = f" {text}" if text else ""
+        print(printable(f"{what}: {done} of {total}{left}{words}"), file=sys.stderr, flush=True)
+
+    return advance
 
 
 def set_from_signal(event: threading.Event) -> None:

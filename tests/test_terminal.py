@@ -46,3 +46,19 @@ def test_a_signal_inside_the_lock_of_the_event_does_not_block() -> None:
         with vars(stop)["_cond"]:  # the moment inside Event.wait that a signal seldom hits
             os.kill(os.getpid(), signal.SIGTERM)
         assert stop.wait(5)
+
+
+def test_long_work_tells_a_log_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a terminal a line comes every half minute, and none of what is done sooner."""
+    now = [0.0]
+    with terminal.progress("adapting", clock=lambda: now[0]) as advance:
+        for done in range(1, 11):
+            now[0] += 20.0
+            advance(done, 10, "loss 1.5")
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "adapting: 2 of 10, about 3 min left loss 1.5"
+    assert len(said) == 5
+    with terminal.progress("adapting", quiet=True, clock=lambda: now[0]) as advance:
+        now[0] += 100.0
+        advance(1, 10, "")
+    assert capsys.readouterr().err == ""
