@@ -35,9 +35,11 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def pushing(settings: WatchSettings, tmp_path: Path) -> WatchSettings:
-    """Give a watch over the scans of a store, and over no folder."""
-    return replace(settings, lanes=(), out=None, store=tmp_path / "store", pushed=True)
+def pushing(settings: WatchSettings, database: str | Path, tmp_path: Path) -> WatchSettings:
+    """Give a watch over the scans of a store on either engine, and over no folder."""
+    address = database if isinstance(database, str) else None
+    place = tmp_path / "store"
+    return replace(settings, lanes=(), out=None, store=place, database=address, pushed=True)
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def push(pushing: WatchSettings, tmp_path: Path) -> Callable[..., str]:
 
     def keep(*paths: Path, content: bytes | None = None) -> str:
         assert pushing.store is not None
-        store = open_folder(pushing.store)
+        store = open_folder(pushing.store, pushing.database)
         if content is not None:
             paths = (tmp_path / "pushed.tiff",)
             paths[0].write_bytes(content)
@@ -67,10 +69,10 @@ def scan_at(path: Path, seed: int) -> tuple[Path, ...]:
     return formats.write(Scan(image), path)
 
 
-def told(folder: Path | None, kind: str) -> list[dict[str, object]]:
+def told(pushing: WatchSettings, kind: str) -> list[dict[str, object]]:
     """Return the payloads of events of this kind."""
-    assert folder is not None
-    store = open_folder(folder)
+    assert pushing.store is not None
+    store = open_folder(pushing.store, pushing.database)
     found = [dict(e.payload) for e in audit.events_after(store, 0, kinds=(kind,))]
     store.close()
     return found
@@ -83,13 +85,13 @@ def test_each_is_inspected_once(
     pushed = {push(*scan_at(tmp_path / f"truck {n}.tiff", n)) for n in range(3)}
     assert watching.run_once(pushing, bench.Marker).inspected == 3
     assert watching.run_once(pushing, bench.Marker).inspected == 0
-    assert {e["scan_sha256"] for e in told(pushing.store, audit.INSPECTED)} == pushed
-    assert len(told(pushing.store, audit.INSPECTED)) == 3
+    assert {e["scan_sha256"] for e in told(pushing, audit.INSPECTED)} == pushed
+    assert len(told(pushing, audit.INSPECTED)) == 3
     assert list((pushing.state_folder / FOLDER).iterdir()) == []
     (path,) = scan_at(tmp_path / "later.tiff", 9)
     later = push(path.rename(tmp_path / "later.part"))  # no name hides a scan
     assert watching.run_once(pushing, bench.Marker).inspected == 1
-    assert told(pushing.store, audit.INSPECTED)[-1]["scan_sha256"] == later
+    assert told(pushing, audit.INSPECTED)[-1]["scan_sha256"] == later
 
 
 def test_one_that_cannot_be_inspected_says_why(
@@ -101,10 +103,10 @@ def test_one_that_cannot_be_inspected_says_why(
     assert watching.run_once(pushing, bench.Marker).quarantined == 1
     for _ in range(2):
         assert watching.run_once(pushing, bench.Marker).quarantined == 0
-    (why,) = told(pushing.store, waiting.UNINSPECTED)
+    (why,) = told(pushing, waiting.UNINSPECTED)
     assert why["scan_sha256"] == bad
     assert "remedy" in str(why["reason"])
-    assert [e["scan_sha256"] for e in told(pushing.store, audit.INSPECTED)] == [good]
+    assert [e["scan_sha256"] for e in told(pushing, audit.INSPECTED)] == [good]
 
 
 def test_a_lost_original_stops_no_other(
@@ -119,7 +121,7 @@ def test_a_lost_original_stops_no_other(
     lost = push(*files)
     push(*scan_at(tmp_path / "truck.tiff", 2))
     assert pushing.store is not None
-    store = open_folder(pushing.store)
+    store = open_folder(pushing.store, pushing.database)
     place = scans.path_of(store, lost)
     store.close()
     place.unlink()
@@ -150,7 +152,7 @@ def test_killed_again_and_again(
         time.sleep(0.08 * (attempt + 1))
         bench.end(process, signal.SIGKILL)
     watching.run_once(pushing, bench.Marker)
-    found = [e["scan_sha256"] for e in told(pushing.store, audit.INSPECTED)]
+    found = [e["scan_sha256"] for e in told(pushing, audit.INSPECTED)]
     assert len(found) == len(pushed)
     assert set(found) == pushed
 
@@ -160,7 +162,7 @@ def token(pushing: WatchSettings) -> str:
     """Give the token of a program that may push, and an account beside it."""
     auth = pytest.importorskip("nii.review.auth")
     assert pushing.store is not None
-    store = open_folder(pushing.store)
+    store = open_folder(pushing.store, pushing.database)
     profile, setup = Profile("Boss", Role.ADMINISTRATOR), audit.Actor("setup")
     user = users.create(store, "boss", profile, Credentials("hash"), setup, NOON)
     now = datetime.now(UTC)
@@ -186,6 +188,8 @@ def test_from_the_network_to_the_queue(
     serve = [sys.executable, "-m", "nii.cli", "review", place, "--port", str(port)]
     watch = [sys.executable, "-m", "nii.cli", "watch", "--store", place, "--pushed"]
     watch += ["--bundle", str(root / "models" / "compact"), "--look-every-s", "0.1"]
+    for command in (serve, watch) if pushing.database else ():
+        command += ["--database", str(pushing.database)]
     environment = dict(os.environ, NO_PROXY="127.0.0.1")
     with (
         subprocess.Popen(serve, cwd=root, env=environment) as server,  # noqa: S603 - ourselves
@@ -194,7 +198,7 @@ def test_from_the_network_to_the_queue(
         try:
             answer = pushed_over_http(port, token, path)
             assert answer["waiting"] is True
-            store = open_folder(pushing.store)
+            store = open_folder(pushing.store, pushing.database)
             wait(lambda: inspections.latest(store, str(answer["sha256"])) is not None)
             check_filed(store, str(answer["sha256"]))
             store.close()
