@@ -1,4 +1,4 @@
-"""Make the shipped model: simulate → train → calibrate → export → evaluate → record.
+"""Make the shipped model: simulate → train → export → set thresholds → evaluate → record.
 
     python scripts/release_models.py --minutes 60 --harden-minutes 25 --begin models/compact
 
@@ -27,25 +27,30 @@ from pathlib import Path
 import numpy as np
 
 from nii.annotations.coco import read_coco
-from nii.bundle import LoadSpec, read_bundle
+from nii.bundle import Bundle, LoadSpec, read_bundle
+from nii.evaluate.calibration import write_with_card
+from nii.evaluate.match import Truth, judge
 from nii.evaluate.report import evaluate
+from nii.infer.detect import Detector
 from nii.simulate.dataset import DatasetConfig, write_dataset
 from nii.train import weights
 from nii.train.checkpoint import LAST
 from nii.train.config import DataConfig, TrainConfig, read_config
-from nii.train.dataset import Task, training_loader
+from nii.train.dataset import Task, training_loader, validation_scans
 from nii.train.export import export, trained
 from nii.train.load import balanced_accuracy, filling_accuracy, fit_load, load_samples
 from nii.train.loop import Progress, train
 from nii.train.mining import mine
 from nii.train.unfold import begin_from
-from nii.train.validate import validate
+from nii.train.validate import suggest_thresholds, validate
 
 CONFIG = Path("configs/compact_simulated.toml")
 RECORD = Path(__file__).resolve().with_name("record_models.py")
 """Signs what is shipped, where a key is at hand, and writes down its digest."""
 TEST_SEED_STEP = 1
 """The test scans take the seed after that of the validation scans."""
+BENIGN_SEED_STEP = 2
+"""Benign scans that set the thresholds take the seed after that."""
 SECONDS_BETWEEN_LINES = 20
 LOAD_SCANS = 400
 """Scans that teach or judge the load state; more change nothing."""
@@ -94,6 +99,8 @@ def main(arguments: list[str]) -> int:
         version=options.version,
         validation=checked,
     )
+    bundle = with_thresholds(bundle, config.validation, options)
+    print("thresholds from", bundle.card.thresholds.basis)
     report = evaluate(bundle.folder, options.folder / "test", options.folder / "report")
     for line in report.warnings:
         print("note:", line)
@@ -216,6 +223,32 @@ def learn_load(config: TrainConfig) -> LoadSpec:
     return replace(spec, basis=basis, filling=replace(spec.filling, basis=filling))
 
 
+def with_thresholds(bundle: Bundle, data: DataConfig, options: argparse.Namespace) -> Bundle:
+    """Set the thresholds by benign scans of their own: those of the validation are too few.
+
+    They are as the validation scans, but for their seed and that none holds a threat.
+    """
+    if options.benign_scans == 0:
+        return bundle
+    scene = replace(data.simulate.scene, clean_share=1.0)
+    benign = replace(
+        data,
+        seed=data.seed + BENIGN_SEED_STEP,
+        count=options.benign_scans,
+        simulate=replace(data.simulate, scene=scene),
+    )
+    pooled = pool(benign, options.folder / "benign", options.workers)
+    detector = Detector.open(bundle.folder)
+    tell = counter("thresholds")
+    judged = []
+    for done, (scan, truth) in enumerate(validation_scans(pooled), start=1):
+        found = detector.detect(scan)[0]
+        judged.append(judge(f"{done:06}", found, Truth.of(truth), bundle.card.threat_ids))
+        tell(done, benign.count)
+    thresholds = suggest_thresholds(judged, bundle.card, "that are simulated like the validation")
+    return write_with_card(bundle, replace(bundle.card, thresholds=thresholds), bundle.folder)
+
+
 def pool(data: DataConfig, folder: Path, workers: int) -> DataConfig:
     """Simulate a set of scans once, on disk, and return the settings that read it."""
     wanted = DatasetConfig(simulate=data.simulate, seed=data.seed, count=data.count)
@@ -256,6 +289,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--scans", type=int, help="scans to learn from; as configured")
     parser.add_argument("--validation-scans", type=int, help="and as many test scans")
+    parser.add_argument("--benign-scans", type=int, default=300, help="set thresholds; 300")
     parser.add_argument("--begin", type=Path, help="bundle whose weights training goes on from")
     parser.add_argument("--minutes", type=float, help="training, all calls together")
     parser.add_argument("--harden-minutes", type=float, default=25.0, help="last part; 25")

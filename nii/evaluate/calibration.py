@@ -229,20 +229,29 @@ def notes_of(
 
 
 def write_calibrated(source: Bundle, done: Calibrated, out: Path) -> Bundle:
-    """Write the bundle with the new card, beside the model and inside it.
+    """Write the bundle with the card of a calibration.
+
+    Raises:
+        BundleError: the folder holds something else, or the model is damaged.
+    """
+    return write_with_card(source, done.card, out)
+
+
+def write_with_card(source: Bundle, card: Card, out: Path) -> Bundle:
+    """Write a bundle with another card, beside the model and inside it.
 
     The signature of the source does not pass to it.
 
     Raises:
         BundleError: the folder holds something else, or the model is damaged.
     """
-    model = with_metadata(source.model_path.read_bytes(), metadata_of(done.card))
+    model = with_metadata(source.model_path.read_bytes(), metadata_of(card))
     parity_path = source.folder / PARITY_FILE
     parity = json.loads(parity_path.read_text("utf-8")) if parity_path.is_file() else {}
     test, weights = source.self_test_path, source.weights_path
     return write_bundle(
         out,
-        done.card,
+        card,
         model,
         parity,
         test.read_bytes() if test else None,

@@ -15,6 +15,7 @@ from nii.bundle import Card, DecodeSpec, Thresholds
 from nii.infer.decode import (
     Frame,
     OutputMaps,
+    apart,
     decode,
     decode_structures,
     decode_threats,
@@ -155,3 +156,30 @@ def test_an_edge_lies_where_the_inside_crosses_one_half(left: float, right: floa
     found = refine_box(inside, box)
     np.testing.assert_allclose(found[[0, 2]], [left, right], atol=0.51)
     np.testing.assert_allclose(found[[1, 3]], [10, 30], atol=0.01)
+
+
+def test_neighbours_that_overlap_are_cut_at_the_dip() -> None:
+    """Twins that claim each other's ground meet where the inside dips, else half-way."""
+    claimed = np.asarray([[4, 10, 70, 50], [40, 12, 120, 50]], np.float32)
+    inside = np.zeros((64, 128), np.float32)
+    inside[10:50, 4:120] = 0.95
+    assert apart(inside, claimed)[:, [0, 2]].tolist() == [[4, 55], [55, 120]]
+    inside[:, 61] = 0.4
+    cut = apart(inside, claimed)
+    assert cut[:, [0, 2]].tolist() == [[4, 61.5], [61.5, 120]]
+    assert cut[:, [1, 3]].tolist() == claimed[:, [1, 3]].tolist()
+    assert apart(inside, np.ascontiguousarray(claimed[::-1])).tolist() == cut[::-1].tolist()
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        [[4, 10, 60, 50], [62, 10, 120, 50]],  # a gap already
+        [[4, 10, 100, 50], [14, 10, 104, 50]],  # two boxes of one thing
+        [[4, 2, 60, 20], [50, 30, 120, 60]],  # one above the other
+    ],
+)
+def test_what_does_not_stand_side_by_side_is_not_cut(claimed: list[list[float]]) -> None:
+    """Boxes that share no ground, or are of one thing or of other heights, stay as they are."""
+    boxes = np.asarray(claimed, np.float32)
+    assert apart(np.ones((64, 128), np.float32), boxes).tolist() == claimed
