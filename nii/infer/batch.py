@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -119,8 +120,8 @@ def inspect_files(  # noqa: PLR0913 - the flags of nii inspect
         if behind is not None:
             yield behind.result()
     finally:
-        begun = [task for task in (ahead, behind) if task is not None and not task.cancel()]
-        wait(begun)
+        tasks: tuple[Future[Any] | None, ...] = (ahead, behind)
+        wait([task for task in tasks if task is not None and not task.cancel()])
 
 
 _OWN = threading.local()
