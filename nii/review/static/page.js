@@ -22,6 +22,9 @@ export function typing(target) {
 
 const language = document.getElementById("language");
 language?.addEventListener("change", () => language.form.requestSubmit());
+// Chosen before this script was there: the choice is not lost.
+const given = language?.querySelector("option[selected]");
+if (given && !given.selected) language.form.requestSubmit();
 
 const rest = document.getElementById("rest");
 if (rest) {
