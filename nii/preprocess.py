@@ -197,7 +197,7 @@ def overview_channels(
     size = (columns, spec.overview_height)
     small = np.empty((len(detail), size[1], size[0]), np.float32)
     for channel, plane in zip(detail[:3], small[:3], strict=True):
-        cv2.resize(channel, size, dst=plane, interpolation=cv2.INTER_AREA)
+        plane[:] = cv2.resize(channel, size, interpolation=cv2.INTER_AREA)
     small[3] = detail[3, 0, 0]  # the validity channel is the same everywhere
     return pad_to_multiple(small, 1, spec.overview_multiple), scale
 

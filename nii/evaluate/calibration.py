@@ -228,15 +228,6 @@ def notes_of(
     return tuple(notes)
 
 
-def write_calibrated(source: Bundle, done: Calibrated, out: Path) -> Bundle:
-    """Write the bundle with the card of a calibration.
-
-    Raises:
-        BundleError: the folder holds something else, or the model is damaged.
-    """
-    return write_with_card(source, done.card, out)
-
-
 def write_with_card(source: Bundle, card: Card, out: Path) -> Bundle:
     """Write a bundle with another card, beside the model and inside it.
 
@@ -323,7 +314,7 @@ def calibrate_bundle(
             remedy="Name another one; the old bundle stays, to go back to.",
         )
     done = calibrated(source.card, seen, config, scanner)
-    written = write_calibrated(source, done, out)
+    written = write_with_card(source, done.card, out)
     if report is not None:
         report.mkdir(parents=True, exist_ok=True)
         write_whole(report / PAGE_FILE, page(done).encode())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -125,6 +126,15 @@ def inspect_files(  # noqa: PLR0913 - the flags of nii inspect
 
 
 _OWN = threading.local()
+
+
+def _forget_helpers() -> None:
+    """Forget the executors of the parent: a forked process has none of their threads."""
+    _OWN.__dict__.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_helpers)
 
 
 def _helpers() -> tuple[ThreadPoolExecutor, ThreadPoolExecutor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -213,26 +214,24 @@ def page(store: Store, query: Query) -> tuple[Item, ...]:
 
 
 def _page(connection: sa.Connection, query: Query) -> tuple[Item, ...]:
+    searched = tuple(_search(query).conditions(_TABLE.c.inspection_id, connection))
     if query.state is None and query.order == "urgent":
         # The index of the order begins with the state: the best of each state, then of these.
-        parts = [_rows(connection, replace(query, state=state)).subquery() for state in State]
+        parts = [_rows(replace(query, state=state), searched).subquery() for state in State]
         rows = sa.union_all(*(sa.select(part) for part in parts)).subquery().c
         found = sa.select(rows.inspection_id).order_by(*_order(query, rows)).limit(query.limit)
     else:
-        found = _rows(connection, query)
+        found = _rows(query, searched)
     numbers = connection.execute(found).scalars().all()
     items = items_of(connection, tuple(numbers))
     return tuple(items[number] for number in numbers)
 
 
-def _rows(connection: sa.Connection, query: Query) -> sa.Select[Any]:
+def _rows(query: Query, searched: Sequence[sa.ColumnElement[bool]]) -> sa.Select[Any]:
     """Return what selects the rows of a page, in order; the number of the inspection first."""
     place = (_TABLE.c.inspection_id, _TABLE.c.urgency, _TABLE.c.risk, _TABLE.c.waiting_since)
     statement = sa.select(*place)
-    for condition in (
-        *_conditions(query),
-        *_search(query).conditions(_TABLE.c.inspection_id, connection),
-    ):
+    for condition in (*_conditions(query), *searched):
         statement = statement.where(condition)
     if query.level is not None:
         statement = statement.where(_TABLE.c.urgency == query.level.rank)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -187,3 +188,26 @@ def test_a_report_for_other_systems_is_written_on_request(
     assert isinstance(done, Inspected)
     report = pydicom.dcmread(tmp_path / "out" / "plain.tdr.dcs")
     assert report.NumberOfAlarmObjects == len(done.inspection.regions) == 1
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="the system cannot fork"
+)
+def test_a_forked_process_has_threads_of_its_own(
+    inbox: Path, tmp_path: Path, detector: Detector
+) -> None:
+    """A process forked after an inspection does not wait for threads that only its parent has."""
+    group = (inbox / "broken.tiff",)
+
+    def look() -> None:
+        (result,) = inspect_files([group], detector, tmp_path / "out")
+        assert isinstance(result, Failure)
+
+    look()
+    child = multiprocessing.get_context("fork").Process(target=look)
+    child.start()
+    child.join(timeout=20)
+    hangs = child.is_alive()
+    child.kill()
+    assert not hangs
+    assert child.exitcode == 0
