@@ -6,11 +6,15 @@ Programming Guide (macOS).
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from nii.errors import ConfigError
 
 TRUST_VARIABLE = "NII_TRUST"
 CACHE_VARIABLE = "NII_CACHE"
@@ -57,6 +61,35 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def claim(path: Path, settings: Mapping[str, Any], holds: str, remedy: str) -> None:
+    """Write what a folder of results was made with, or check that it was made with just that.
+
+    Args:
+        path: the file; its folder is made if it is not there.
+        settings: of JSON types, tuples allowed.
+        holds: what the folder would hold, for the error.
+        remedy: what to do then.
+
+    Raises:
+        ConfigError: the folder was begun with other settings.
+    """
+    wanted = json.loads(json.dumps(dict(settings)))
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, (json.dumps(wanted, indent=1) + "\n").encode())
+        return
+    found = json.loads(path.read_text("utf-8"))
+    keys = sorted(wanted.keys() | found.keys())
+    differing = [key for key in keys if found.get(key) != wanted.get(key)]
+    if differing:
+        raise ConfigError(
+            path,
+            found=f"{holds} made with other settings ({', '.join(differing)})",
+            expected="the same settings, or an empty folder",
+            remedy=remedy,
+        )
 
 
 def _home(environment: Mapping[str, str], system: str, *, kind: str) -> Path:

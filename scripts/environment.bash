@@ -35,12 +35,24 @@ find_python() {
         "If a fitting Python is elsewhere: NII_PYTHON=/path/to/python $0"
 }
 
+# require_room EXTRAS: before anything is made; PyTorch comes with its GPU libraries, and pip unpacks before it installs.
+require_room() {
+    local needed=2 free
+    case ",$1," in *,train,*) needed=10 ;; esac
+    free="$(df -Pk . | awk 'NR == 2 { print int($4 / 1048576) }')"
+    if [ -n "$free" ] && [ "$free" -lt "$needed" ]; then
+        die "Not enough room on the disk that holds $PWD: $free GB are free, $needed GB are needed" \
+            "for nii${1:+ with $1}. Free some, or put this folder on another disk."
+    fi
+}
+
 # make_environment [EXTRAS]: fast when nothing has changed since the last time.
 make_environment() {
     local extras="${1:-}" target python stamp
     if [ -z "${NII_VENV:-}" ]; then
         if ! "$venv/bin/python" -c '' 2>/dev/null; then
             python="$(find_python)"
+            require_room "$extras"
             say "making $venv with $("$python" --version)"
             "$python" -m venv --clear "$venv"
         fi

@@ -2,14 +2,16 @@
 
     python scripts/release_models.py --minutes 60 --harden-minutes 25 --begin models/compact
 
-What is not given is as ``configs/compact_simulated.toml`` says. Every part goes on where an earlier
-call stopped: scans that are there are kept, training resumes from its last checkpoint. With
-``--call-minutes`` a call ends in time, and the next one goes on.
+What is not given is as ``configs/compact_simulated.toml`` says, or another ``--config``. Every part
+goes on where an earlier call stopped: scans that are there are kept, training resumes from its last
+checkpoint. With ``--call-minutes`` a call ends in time, and the next one goes on. ``--without``
+leaves kinds of threats out of all scans and all teaching, for ``scripts/unseen_kinds.py``.
 
 With ``--begin`` training goes on from the weights of a bundle instead of drawing them afresh, and
 its overview branch, which finds containers, is refreshed in a part of its own and else stays as it
-is, so that the time belongs to the threats. Before the last part the network looks at its training
-scans, and the places where it was mistaken are then shown more often.
+is, so that the time belongs to the threats. Where the configuration names another size than the
+bundle has, its weights are laid into that size first. Before the last part the network looks at
+its training scans, and the places where it was mistaken are then shown more often.
 """
 
 from __future__ import annotations
@@ -38,9 +40,11 @@ from nii.train.checkpoint import LAST
 from nii.train.config import DataConfig, TrainConfig, read_config
 from nii.train.dataset import Task, training_loader, validation_scans
 from nii.train.export import export, trained
+from nii.train.leave_out import without
 from nii.train.load import balanced_accuracy, filling_accuracy, fit_load, load_samples
 from nii.train.loop import Progress, train
 from nii.train.mining import mine
+from nii.train.resize import RESIZED, resized, same_size
 from nii.train.unfold import begin_from
 from nii.train.validate import suggest_thresholds, validate
 
@@ -65,7 +69,7 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("nii").setLevel(logging.INFO)
-    config = read_config(CONFIG)
+    config = without(read_config(options.config), options.without)
     config = replace(
         config,
         train=replace(config.train, count=options.scans or config.train.count),
@@ -144,6 +148,14 @@ def begun(config: TrainConfig, options: argparse.Namespace) -> Path | None:
     if options.begin is None:
         return None
     folder: Path = options.folder / "begin"
+    if (folder / RESIZED).is_file():
+        return folder / RESIZED
+    taken = begun_from_bundle(config, options, folder)
+    return taken if same_size(taken, config) else resized(taken, config, folder)
+
+
+def begun_from_bundle(config: TrainConfig, options: argparse.Namespace, folder: Path) -> Path:
+    """Return a checkpoint of the network of the bundle that training begins from."""
     bundle = read_bundle(options.begin)
     for name in ("base.pt", "unfolded.pt"):
         if (folder / name).is_file():
@@ -287,10 +299,14 @@ def counter(name: str) -> Callable[[int, int], None]:
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Return the options of a call."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--config", type=Path, default=CONFIG, help=f"size and data; {CONFIG}")
     parser.add_argument("--scans", type=int, help="scans to learn from; as configured")
     parser.add_argument("--validation-scans", type=int, help="and as many test scans")
     parser.add_argument("--benign-scans", type=int, default=300, help="set thresholds; 300")
     parser.add_argument("--begin", type=Path, help="bundle whose weights training goes on from")
+    parser.add_argument(
+        "--without", action="append", default=[], help="kind of threat to leave out; repeatable"
+    )
     parser.add_argument("--minutes", type=float, help="training, all calls together")
     parser.add_argument("--harden-minutes", type=float, default=25.0, help="last part; 25")
     parser.add_argument("--refine-minutes", type=float, default=15.0, help="containers; 15")

@@ -39,8 +39,8 @@ from typing import Any
 import numpy as np
 
 from nii import boxes, config, taxonomy
-from nii.errors import ConfigError
 from nii.evaluate.intervals import Interval, bootstrap
+from nii.folders import claim
 from nii.formats.files import save
 from nii.infer.anomaly import CELLS
 from nii.infer.detect import Detector
@@ -111,7 +111,17 @@ def main(arguments: list[str]) -> int:
     detector = Detector.open(options.bundle, ProviderSettings())
     known = {taxonomy.classes()[row].name for row in detector.card.threat_ids}
     kinds = options.kinds or [name for name in THREATS if name not in known]
-    claim(options.folder, detector, options.learnt)
+    claim(
+        options.folder / "settings.json",
+        {
+            "bundle_sha256": detector.model.sha256,
+            "seed": SEED,
+            "learnt": options.learnt,
+            "simulate": config.to_dict(BASE),
+        },
+        "cases",
+        "Choose another folder.",
+    )
     look = Look(detector, site_of(options.folder, options.learnt))
     found: list[Case] = []
     for kind in kinds:
@@ -121,32 +131,6 @@ def main(arguments: list[str]) -> int:
     write(options, kinds, known, rows)
     print("\n".join(text_of(rows)))
     return 0
-
-
-def claim(folder: Path, detector: Detector, learnt: int) -> None:
-    """Write what the folder is for, or check that it is for this.
-
-    Raises:
-        ConfigError: the folder holds cases of another bundle or of other settings.
-    """
-    wanted = {
-        "bundle_sha256": detector.model.sha256,
-        "seed": SEED,
-        "learnt": learnt,
-        "simulate": config.to_dict(BASE),
-    }
-    wanted = json.loads(json.dumps(wanted))
-    path = folder / "settings.json"
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        save(path, json.dumps(wanted, indent=1).encode())
-    if json.loads(path.read_text("utf-8")) != wanted:
-        raise ConfigError(
-            path,
-            found="cases of another bundle or of other settings",
-            expected="those of this call",
-            remedy="Choose another folder.",
-        )
 
 
 def site_of(folder: Path, learnt: int) -> SiteModel | None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nii.folders import cache_folder, trust_folder, write_whole
+from nii.errors import ConfigError
+from nii.folders import cache_folder, claim, trust_folder, write_whole
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,13 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["versions.json"]
+
+
+def test_a_folder_is_for_one_set_of_settings(tmp_path: Path) -> None:
+    """The same settings go on in it; a changed, a new and a missing one are named."""
+    path = tmp_path / "new" / "settings.json"
+    claim(path, {"seed": 3, "mix": (1, 2)}, "scans", "Choose another.")
+    claim(path, {"mix": (1, 2), "seed": 3}, "scans", "Choose another.")
+    with pytest.raises(ConfigError, match=r"scans made with other settings \(load, mix, seed\)"):
+        claim(path, {"mix": (1, 3), "load": 1}, "scans", "Choose another.")
+    assert "3" in path.read_text("utf-8")

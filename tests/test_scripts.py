@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -105,3 +107,27 @@ def test_twins_show_the_same_container(unseen: ModuleType) -> None:
     (mine, *_), (theirs, *_) = unseen.containers(clean), unseen.containers(threat)
     assert mine[1::2] == theirs[1::2]
     assert abs(mine[0] - theirs[0]) < 0.05 * (mine[2] - mine[0])
+
+
+@pytest.mark.parametrize(("free_gb", "fits"), [(9, False), (11, True)])
+def test_a_disk_without_room_is_told_of_before_anything_is_made(
+    root: Path, tmp_path: Path, free_gb: int, *, fits: bool
+) -> None:
+    """PyTorch with its GPU libraries takes about 10 GB while it is installed; nii does not."""
+    names = tmp_path / "bin"
+    names.mkdir()
+    (names / "df").write_text(
+        f"#!/bin/sh\necho head\necho disk 99 99 {free_gb * 1048576 + 1} 1% /\n"
+    )
+    (names / "df").chmod(0o755)
+    for extras, wanted in (("train,test", fits), ("review", True)):
+        ran = subprocess.run(  # noqa: S603 - our own script
+            ["/bin/bash", "-c", f"source scripts/environment.bash; require_room {extras}"],
+            cwd=root,
+            env=os.environ | {"PATH": f"{names}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode == 0) is wanted, ran.stderr
+        assert wanted or "9 GB are free, 10 GB are needed" in ran.stderr

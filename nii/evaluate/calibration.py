@@ -38,9 +38,9 @@ from nii.evaluate.guarantee import (
     trials_needed,
 )
 from nii.evaluate.intervals import lower_limit
-from nii.evaluate.report import Finds
 from nii.evaluate.site import Answers, Known, answers, ask
 from nii.folders import write_whole
+from nii.infer.inspect import Finds
 from nii.infer.metadata import with_metadata
 from nii.provenance import Provenance
 from nii.simulate.projection import ProjectionConfig, makeable

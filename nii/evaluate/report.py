@@ -20,7 +20,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from nii import formats, taxonomy
 from nii.annotations.coco import CocoImage
@@ -39,12 +39,11 @@ from nii.evaluate.pixels import PixelTally, box_mask, painted, polygon_mask, spr
 from nii.evaluate.summary import EvaluationResult, Failure
 from nii.evaluate.truth_set import TruthSet, read_truth
 from nii.formats.files import save
-from nii.infer.anomaly import Found as Seen
 from nii.infer.anomaly import Map
 from nii.infer.detect import Detector
+from nii.infer.inspect import Finds, look
 from nii.infer.overlay import render_grey
 from nii.infer.runtime import ProviderSettings
-from nii.inspection import ModelFacts, ProviderFacts
 from nii.scan import Grey, Scan
 
 __all__ = ["METRICS", "EvaluationResult", "evaluate", "evaluate_pair"]
@@ -56,34 +55,6 @@ COMPARISON_FILE = "comparison.json"
 COMPARISON_PAGE_FILE = "comparison.html"
 AGAINST_FOLDER = "against"
 """Folder for the report of the second model, within that of the first."""
-
-
-@runtime_checkable
-class Finds(Protocol):
-    """What evaluation needs of a detector.
-
-    Attributes:
-        card: facts about the model.
-        model: its name, version and digest.
-    """
-
-    card: Card
-    model: ModelFacts
-
-    @property
-    def provider(self) -> ProviderFacts:
-        """Return what the model runs on."""
-
-    def detect(self, scan: Scan) -> tuple[Detections, Mapping[str, float]]:
-        """Return everything found, down to the card's lowest score, and the time it took."""
-
-
-@runtime_checkable
-class Examines(Finds, Protocol):
-    """A detector that also gives the anomaly map of a scan."""
-
-    def examine(self, scan: Scan) -> Seen:
-        """Return everything found, the time it took, and the map if there is one."""
 
 
 @dataclass(slots=True)
@@ -238,8 +209,8 @@ def _judge(
     tally: _Tally,
 ) -> None:
     image, image_id, scan = labelled
-    seen = detector.examine(scan) if isinstance(detector, Examines) else None
-    found = detector.detect(scan)[0] if seen is None else seen.detections
+    seen = look(scan, detector)
+    found = seen.detections
     objects = Truth(image.truth, image.behind_g_per_cm2, image.load_states)
     judged = replace(
         judge(truth.name_of(image), found, objects, truth.class_ids),
@@ -249,8 +220,7 @@ def _judge(
     tally.judged.append(judged)
     tally.found += coco_rows(judged.detections, image_id, truth.category_ids)
     tally.loads += load_calls(image, found, scan, detector.card)
-    odd = None if seen is None else seen.anomaly
-    _count_pixels(truth, labelled, judged, odd, detector.card, tally.pixels)
+    _count_pixels(truth, labelled, judged, seen.anomaly, detector.card, tally.pixels)
     tally.gallery.offer(judged, detector.card.thresholds, lambda: render_grey(scan))
 
 

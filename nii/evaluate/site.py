@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,10 +19,9 @@ from nii.detections import Detections
 from nii.errors import ConfigError, NiiError
 from nii.evaluate.containers import ContainerTable, container_table
 from nii.evaluate.match import JudgedScan, Truth, judge
-from nii.evaluate.report import Finds
 from nii.evaluate.summary import Failure
-from nii.folders import write_whole
-from nii.infer.inspect import container_scores
+from nii.folders import claim, write_whole
+from nii.infer.inspect import Finds, container_scores
 from nii.scan import Scan
 from nii.simulate.projection import Projection, ProjectionConfig, pitch_of, project
 
@@ -118,7 +116,9 @@ def answers(
         ConfigError: the folder holds answers of another model or to other settings.
         ProviderError: the hardware gave up.
     """
-    _claim(work, detector, config)
+    made_with = {"model": detector.model.sha256, "projection": to_dict(config)}
+    remedy = "Remove the folder, or name another one."
+    claim(work / SETTINGS_FILE, made_with, "answers of a calibration", remedy)
     rows: list[Answer] = []
     failures: list[Failure] = []
     left_out: list[str] = []
@@ -204,23 +204,6 @@ def seen_containers(found: Detections, detector: Finds) -> tuple[Box, ...]:
     kind = taxonomy.by_name("container").class_id
     sure = (found.class_ids == kind) & (found.scores >= detector.card.thresholds.structure)
     return tuple(_box(box) for box in found.boxes_xyxy[sure].tolist())
-
-
-def _claim(work: Path, detector: Finds, config: ProjectionConfig) -> None:
-    work.mkdir(parents=True, exist_ok=True)
-    wanted: dict[str, Any] = {"model": detector.model.sha256, "projection": to_dict(config)}
-    wanted = json.loads(json.dumps(wanted))
-    path = work / SETTINGS_FILE
-    if path.is_file():
-        if json.loads(path.read_text("utf-8")) != wanted:
-            raise ConfigError(
-                path,
-                found="answers of another model or to other settings",
-                expected="those of this calibration, or an empty folder",
-                remedy="Remove the folder, or name another one.",
-            )
-        return
-    write_whole(path, (json.dumps(wanted, indent=1) + "\n").encode())
 
 
 def _judged(row: Answer, *, threats: bool) -> JudgedScan:

@@ -8,13 +8,11 @@ same whatever the number of scans or processes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -22,8 +20,7 @@ import numpy as np
 from nii import formats
 from nii.annotations import coco
 from nii.config import to_dict
-from nii.errors import ConfigError
-from nii.formats.files import save
+from nii.folders import claim
 from nii.provenance import sha256_of_file
 from nii.scan import Grey
 from nii.simulate.source import SimulateConfig, SimulatedScan, simulate
@@ -68,7 +65,8 @@ def write_dataset(
     """
     for part in ("scans", "labels"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    _claim(folder, config)
+    made_with = {key: value for key, value in to_dict(config).items() if key != "count"}
+    claim(folder / _SETTINGS_FILE, made_with, "scans", "Choose another folder, or remove this one.")
     missing = [k for k in range(config.count) if not _label_path(folder, k).is_file()]
     done = config.count - len(missing)
     on_progress(done, config.count)
@@ -138,25 +136,6 @@ def _make_all(
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)  # one of several processes on the same cores
-
-
-def _claim(folder: Path, config: DatasetConfig) -> None:
-    """Write the settings, or compare them with those of the scans that are there."""
-    wanted = {key: value for key, value in to_dict(config).items() if key != "count"}
-    wanted = json.loads(json.dumps(wanted))
-    path = folder / _SETTINGS_FILE
-    if not path.is_file():
-        save(path, (json.dumps(wanted, indent=1) + "\n").encode())
-        return
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    differing = sorted(key for key in wanted if found.get(key) != wanted[key])
-    if differing:
-        raise ConfigError(
-            path,
-            found=f"scans made with other settings ({', '.join(differing)})",
-            expected="the same settings, or an empty folder",
-            remedy="Choose another folder, or remove this one.",
-        )
 
 
 def _label_path(folder: Path, index: int) -> Path:

@@ -165,5 +165,5 @@ def test_answers_of_another_model_or_place_are_not_mixed(
     assert eye.asked > asked
     settings = json.loads((work / SETTINGS_FILE).read_text("utf-8"))
     (work / SETTINGS_FILE).write_text(json.dumps(settings | {"model": "another"}))
-    with pytest.raises(ConfigError, match="another model"):
+    with pytest.raises(ConfigError, match=r"other settings \(model\)"):
         answers(groups[:1], eye, config, work)

@@ -82,6 +82,41 @@ class DetailBranch(nn.Module):
         return found if self.anomaly is None else (*found, self.anomaly(fused))
 
 
+def detail_channels(network: nn.Module) -> dict[str, tuple[str, str]]:
+    """Return which channels each convolution of the detail branch reads and which it makes.
+
+    Channels that are added to one another bear one name; the scan and what a head tells bear none.
+    """
+    convolutions = [
+        name
+        for name, layer in network.get_submodule("detail").named_modules()
+        if isinstance(layer, nn.Conv2d)
+    ]
+    return {f"detail.{name}": _ENDS.get(name) or _ends_in_block(name) for name in convolutions}
+
+
+_ENDS = {
+    "stem.0.0": ("", "half"),
+    "stem.1.0": ("half", "at4"),
+    "down8.0.0": ("at4", "at8"),
+    "down16.0.0": ("at8", "at16"),
+    "side8.0": ("at8", "at4"),
+    "side16.0": ("at16", "at4"),
+    "fuse.0.0": ("at4", "fuse"),
+    "fuse.1.0": ("fuse", "fused"),
+    "heat": ("fused", ""),
+    "sides": ("fused", ""),
+    "anomaly": ("fused", ""),
+}
+_STREAMS = {"stem": "at4", "down8": "at8", "down16": "at16"}
+
+
+def _ends_in_block(name: str) -> tuple[str, str]:
+    block, _, place = name.partition(".body.")
+    stream = _STREAMS[block.partition(".")[0]]
+    return (stream, block) if place.startswith("0") else (block, stream)
+
+
 class OverviewBranch(nn.Module):
     """Find structures on the overview: a U-Net from stride 4 down to stride 32, read at stride 2.
 
