@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch, which is not installed")
 
-from torch import nn
+from torch import Generator, Tensor, nn
 
 from nii.bundle import Bundle, read_bundle
 from nii.errors import ConfigError
@@ -39,7 +39,7 @@ def network(width: int, depth: int = 1, overview: int = 8) -> nn.Module:
     return made.eval()
 
 
-def views() -> tuple[torch.Tensor, torch.Tensor]:
+def views() -> tuple[Tensor, Tensor]:
     """Return a detail and an overview."""
     return torch.rand(2, 4, 64, 96), torch.rand(1, 4, 128, 64)
 
@@ -65,9 +65,12 @@ def test_what_was_added_can_be_learnt() -> None:
     large.load_state_dict(fitted(small.state_dict(), large))
     large.train()
     sum(part.square().mean() for part in large(*views())).backward()
-    over_new = large.get_submodule("detail.fuse.0.0").weight.grad[:8, 8:]
-    assert float(over_new.abs().max()) > 0
-    assert float(large.get_submodule("detail.down8.2.body.1.1").weight.grad.abs().max()) > 0
+    slopes = {name: part.grad for name, part in large.named_parameters()}
+    over_new, of_block = slopes["detail.fuse.0.0.weight"], slopes["detail.down8.2.body.1.1.weight"]
+    assert over_new is not None
+    assert of_block is not None
+    assert float(over_new[:8, 8:].abs().max()) > 0
+    assert float(of_block.abs().max()) > 0
 
 
 def test_a_smaller_network_keeps_what_matters() -> None:
@@ -91,7 +94,7 @@ def test_a_smaller_network_keeps_what_matters() -> None:
             torch.testing.assert_close(other, one, atol=1e-4, rtol=1e-4)
 
 
-def gone(name: str) -> torch.Generator:
+def gone(name: str) -> Generator:
     """Return a generator that draws the same for the same name."""
     return torch.Generator().manual_seed(sum(name.encode()))
 
