@@ -96,7 +96,7 @@ def test_a_smaller_network_keeps_what_matters() -> None:
 
 def gone(name: str) -> Generator:
     """Return a generator that draws the same for the same name."""
-    return torch.Generator().manual_seed(sum(name.encode()))
+    return Generator().manual_seed(sum(name.encode()))
 
 
 def test_another_network_is_refused() -> None:
