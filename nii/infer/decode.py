@@ -142,7 +142,9 @@ def _decode_structure(
     refined = np.zeros((len(keep), 4), np.float32)
     for position, source in enumerate(keep):
         refined[position] = refine_box(inside, coarse[source])
-    refined = apart(inside, refined)
+    # Only what is shown may cut: a weak guess within a container is no neighbour of it.
+    sure = _structure_scores(inside, refined, scores[keep]) >= card.thresholds.structure
+    refined[sure] = apart(inside, refined[sure])
     scores = _structure_scores(inside, refined, scores[keep])
     pixels = geometry.clip(
         np.asarray(refined * stride * frame.overview_scale, np.float32), frame.height, frame.width
@@ -213,7 +215,9 @@ def apart(
 
 
 def _side_by_side(left: Float32[np.ndarray, " 4"], right: Float32[np.ndarray, " 4"]) -> bool:
-    """Return whether two boxes are of one height and stand next to each other."""
+    """Return whether two boxes are of one height and stand side by side, none in the other."""
+    if left[0] >= right[0] or left[2] >= right[2]:
+        return False
     wide = min(float(box[2] - box[0]) for box in (left, right))
     high = min(float(box[3] - box[1]) for box in (left, right))
     common = float(min(left[3], right[3]) - max(left[1], right[1]))

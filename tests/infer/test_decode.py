@@ -171,12 +171,32 @@ def test_neighbours_that_overlap_are_cut_at_the_dip() -> None:
     assert apart(inside, np.ascontiguousarray(claimed[::-1])).tolist() == cut[::-1].tolist()
 
 
+@pytest.mark.parametrize("guess", [[640.0, 40.0, 1150.0, 400.0], [80.0, 40.0, 300.0, 400.0]])
+def test_a_guess_that_nobody_sees_cuts_nothing(guess: list[float]) -> None:
+    """A weak candidate over the end of a container, or within it, leaves its edges as they are."""
+    sure = [60.0, 40.0, 900.0, 400.0]
+    alone, weak = draw_maps([], [sure]), draw_maps([], [guess])
+    there = weak.structure_centre[0] > 0
+    maps = replace(
+        alone,
+        structure_centre=np.maximum(alone.structure_centre, 0.25 * weak.structure_centre),
+        structure_ltrb=np.where(there, weak.structure_ltrb, alone.structure_ltrb),
+    )
+    found = decode_structures(maps, card(), Frame(HEIGHT, WIDTH, SCALE))
+    assert len(found) == 2
+    assert found.scores.min() < card().thresholds.structure
+    best = found.boxes_xyxy[np.argmax(found.scores)]
+    np.testing.assert_allclose(best, sure, atol=SCALE)
+
+
 @pytest.mark.parametrize(
     "claimed",
     [
         [[4, 10, 60, 50], [62, 10, 120, 50]],  # a gap already
         [[4, 10, 100, 50], [14, 10, 104, 50]],  # two boxes of one thing
         [[4, 2, 60, 20], [50, 30, 120, 60]],  # one above the other
+        [[4, 10, 104, 50], [4, 10, 40, 50]],  # one within the other
+        [[4, 10, 104, 50], [70, 10, 100, 50]],
     ],
 )
 def test_what_does_not_stand_side_by_side_is_not_cut(claimed: list[list[float]]) -> None:
