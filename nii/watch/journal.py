@@ -180,6 +180,15 @@ class Journal:
         with self._transaction() as connection:
             return tuple(row[0] for row in connection.execute(query, (sink,)))
 
+    def on_the_way(self, sink: str) -> frozenset[str]:
+        """Return the identities of the scans whose results have not reached a place yet."""
+        query = (
+            "SELECT parcels.identity FROM waiting JOIN parcels"
+            " ON parcels.number = waiting.number WHERE sink = ?"
+        )
+        with self._transaction() as connection:
+            return frozenset(row[0] for row in connection.execute(query, (sink,)))
+
     def parcel(self, number: int) -> Parcel:
         """Return results that wait."""
         query = (

@@ -101,6 +101,8 @@ class Pushed:
     def _done(self) -> list[str]:
         """Return what waits no longer, and tidy up after it."""
         store = self._open()
+        # Asked first: what arrives between the two questions is in the answer to one of them.
+        on_the_way = self._journal.on_the_way("store")
         inspected = waiting.inspected_among(store, self._waiting)
         done = []
         for sha256 in self._waiting:
@@ -109,7 +111,7 @@ class Pushed:
             if sha256 not in inspected and state not in {"new", "begun", "inspected"}:
                 waiting.give_up(store, sha256, self._reason(sha256), self._clock())
             elif sha256 not in inspected:
-                if state == "inspected":
+                if state == "inspected" and sha256 not in on_the_way:
                     self._warn_of_stray(sha256)
                 continue
             shutil.rmtree(self.folder / sha256, ignore_errors=True)
@@ -118,13 +120,11 @@ class Pushed:
 
     def _warn_of_stray(self, sha256: str) -> None:
         """Tell of a scan that the journal knows, but whose result is not on its way here."""
-        on_their_way = {self._journal.parcel(n).identity for n in self._journal.waiting("store")}
-        if sha256 not in on_their_way:
-            self._warn_once(
-                sha256,
-                "scan %s of the store was inspected before, and its result went elsewhere; "
-                "give it to the store with nii ingest, or watch with a new --state",
-            )
+        self._warn_once(
+            sha256,
+            "scan %s of the store was inspected before, and its result went elsewhere; "
+            "give it to the store with nii ingest, or watch with a new --state",
+        )
 
     def _warn_once(self, sha256: str, text: str) -> None:
         if sha256 not in self._strays:

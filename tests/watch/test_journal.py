@@ -33,11 +33,14 @@ def test_an_inspection_waits_for_each_sink(tmp_path: Path) -> None:
     number = enter(journal, PARCEL, ("folder", "http"))
     assert number == 1
     assert journal.waiting("folder") == journal.waiting("http") == (1,)
+    assert journal.on_the_way("http") == {PARCEL.identity}
     journal.delivered(1, "folder")
+    assert journal.on_the_way("folder") == frozenset()
     assert journal.parcel(1) == replace(PARCEL, number=1)
     journal.close()
     journal.delivered(1, "http")
     assert journal.waiting("http") == ()
+    assert journal.on_the_way("http") == frozenset()
     assert journal.counts() == {"inspected": 1}
     assert dict(journal.settled()) == {SETTLED.files[0]: "file"}
     with pytest.raises(TypeError):
