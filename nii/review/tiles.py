@@ -42,6 +42,8 @@ FORM = f"{pyramid.FORM}.{colour_table.FORM}"
 """Part of every address, so that what a browser kept for ever belongs to this form."""
 _HELD = 4
 """Pyramids that stay open; each is mapped into memory, not read."""
+_PENDING = 2
+"""Pyramids that may wait in memory for calm; more are written at once."""
 _CALM_S, _LONGEST_S = 1.0, 10.0
 """What can wait is done once nobody asked for pixels for so long, at the latest after so long."""
 _STEP_S = 0.05
@@ -66,6 +68,7 @@ class Tiles:
     most_bytes: int = 16 << 30
     _held: OrderedDict[str, Pyramid] = field(default_factory=OrderedDict)
     _asked: float = -_CALM_S
+    _pending: dict[str, Pyramid] = field(default_factory=dict)
     _unable: set[str] = field(default_factory=set)
     _ahead: set[str] = field(default_factory=set)
     _closing: threading.Event = field(default_factory=threading.Event)
@@ -106,7 +109,8 @@ class Tiles:
     def _prepare(self, scan_sha256: str) -> None:
         self._wait_for_calm()
         try:
-            if not self._closing.is_set() and not self._path(scan_sha256).exists():
+            given_up = self._closing.is_set() or self._crowded()
+            if not given_up and not self._path(scan_sha256).exists():
                 self._opened(scan_sha256)
         except Exception as error:  # noqa: BLE001 - whoever opens the scan is told
             self._unable.add(scan_sha256)  # told once, not with each look at the queue
@@ -117,9 +121,13 @@ class Tiles:
     def _wait_for_calm(self) -> None:
         """Wait until nobody asks for pixels: tiles of the scan on the screen come first."""
         end = time.monotonic() + _LONGEST_S
-        while time.monotonic() < min(self._asked + _CALM_S, end):
+        while time.monotonic() < min(self._asked + _CALM_S, end) and not self._crowded():
             if self._closing.wait(_STEP_S):
                 return
+
+    def _crowded(self) -> bool:
+        """Tell whether memory fills: each pyramid that is not on the disk yet is a whole scan."""
+        return len(self._pending) > _PENDING
 
     def _opened(self, scan_sha256: str) -> Pyramid | None:
         found = self._found(scan_sha256)
@@ -134,7 +142,7 @@ class Tiles:
                 with scans.original_files(self.store, kept) as files:
                     scan = formats.read_stored(files) or formats.read(files)
                 found = pyramid.build(scan)
-                self._writer.submit(self._write, scan_sha256, found)
+                self._write_later(scan_sha256, found)
             self._hold(scan_sha256, found)
         return found
 
@@ -142,7 +150,12 @@ class Tiles:
         with self._holding:
             if scan_sha256 in self._held:
                 self._held.move_to_end(scan_sha256)
-            return self._held.get(scan_sha256)
+            return self._held.get(scan_sha256) or self._pending.get(scan_sha256)
+
+    def _write_later(self, scan_sha256: str, made: Pyramid) -> None:
+        with self._holding:
+            self._pending[scan_sha256] = made
+        self._writer.submit(self._write, scan_sha256, made)
 
     def _hold(self, scan_sha256: str, found: Pyramid) -> None:
         with self._holding:
@@ -175,8 +188,9 @@ class Tiles:
             mapped = pyramid.read(path)
         except (OSError, NiiError) as error:
             _log.warning("the pyramid of a scan is not kept: %s", error)
-            return
+            mapped = None
         with self._holding:
+            self._pending.pop(scan_sha256, None)
             if mapped is not None and scan_sha256 in self._held:
                 self._held[scan_sha256] = mapped
 

@@ -280,6 +280,30 @@ def test_what_can_wait_waits_for_calm(
     assert time.monotonic() >= began + 1.2
 
 
+def test_many_who_look_at_many_scans_fill_no_memory(
+    held: Tiles, keep: Callable[..., str], scan_levels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scans that are asked for in turn without a pause are built once each, and soon written."""
+    built, build = list[object](), pyramid.build
+
+    def note(scan: Scan) -> pyramid.Pyramid:
+        built.append(scan)
+        return build(scan)
+
+    monkeypatch.setattr(pyramid, "build", note)
+    monkeypatch.setattr(tiles, "_HELD", 1)
+    several = [keep(scan_levels + np.uint16(k), f"{k}.tif") for k in range(8)]
+    began, most = time.monotonic(), 0
+    while len(list(held.folder.glob("*.pyramid"))) < len(several) - tiles._PENDING:
+        for sha256 in several:
+            assert held.pyramid(sha256) is not None
+            most = max(most, len(held._pending))
+        assert time.monotonic() < began + tiles._LONGEST_S  # else each would have waited so long
+    assert len(built) == len(several)
+    assert most <= len(several)
+    wait_for(lambda: not held._pending)
+
+
 def wait_for(done: Callable[[], bool]) -> None:
     """Wait until something is so."""
     end = time.monotonic() + 30
