@@ -27,7 +27,7 @@ from nii.simulate.shapes import (
     extent,
 )
 
-_TUBE = 0.35
+_TUBE = 0.28
 """Share of steel in the section of a common tube: 40 mm wide, 3 mm of wall."""
 _STEEL_G_PER_CM3 = 7.85
 _SUNK_M = 0.05

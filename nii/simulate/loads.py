@@ -31,6 +31,10 @@ _PLACES: dict[Body, str] = {
 }
 _GEAR_IN_EMPTY = 0.4
 """Share of empty bodies in which a driver left gear; assumption."""
+_POURED = ("gondola", "hopper")
+"""Bodies that goods are poured into."""
+_OPEN = (*_POURED, "flat")
+"""Bodies without floor, roof or walls that gear would stand against."""
 _FLOWING = ("bulk", "liquid", "flexitank", "scrap")
 _PAYLOADS_T: dict[Body, float] = {
     "dry": 28.0,
@@ -182,7 +186,8 @@ def load(
     empty = max(shares.empty, 0.6) if seldom and shares.empty > 0 else shares.empty
     draw = float(rng.random())
     if draw < empty:
-        left = cargo_frames.gear(space, rng) if rng.random() < _GEAR_IN_EMPTY else []
+        forgotten = rng.random() < _GEAR_IN_EMPTY and box.body not in _OPEN
+        left = cargo_frames.gear(space, rng) if forgotten else []
         return replace(bare, lashing=tuple(left))
     if draw < empty + shares.partial * (1 - empty):
         return _stow(replace(bare, state="partial"), _part(space, rng), rng)
@@ -247,7 +252,7 @@ def _stow(bare: Loaded, parts: list[Room], rng: np.random.Generator) -> Loaded:
         if row.packing in _FLOWING:
             break
     if not shapes:
-        row = cargo.goods()["clothing" if body not in ("gondola", "hopper") else "coal"]
+        row = cargo.goods()["coal" if body in _POURED else "clothing"]
         rows, shapes = [row], cargo.fill(row, parts[0], rng, payload)
     lashing = straps if body == "flat" else cargo.dunnage
     if body == "hopper":
@@ -255,7 +260,7 @@ def _stow(bare: Loaded, parts: list[Room], rng: np.random.Generator) -> Loaded:
     return replace(
         bare,
         cargo=tuple(shapes),
-        lashing=() if body in ("gondola", "hopper") else tuple(lashing(bare.room, rng)),
+        lashing=() if body in _POURED else tuple(lashing(bare.room, rng)),
         goods=tuple(row.kind for row in rows),
         hs_chapters=tuple(dict.fromkeys(row.hs_chapter for row in rows)),
     )
