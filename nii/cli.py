@@ -28,6 +28,7 @@ from nii.cli_serve import serve
 from nii.cli_site import site as site_commands
 from nii.cli_station import bundle, doctor, verify, watch
 from nii.cli_station import bundle_of as _bundle
+from nii.cli_station import database_of as _database
 from nii.cli_station import rules_of as _rules
 from nii.cli_store import audit, ingest
 from nii.errors import ConfigError, MissingExtraError, NiiError, ScanFormatError
@@ -336,6 +337,7 @@ def worker(  # noqa: PLR0913 - each is a flag
     inbox: Path,
     *,
     store: Path,
+    database: str | None = None,
     quarantine: Path | None = None,
     outbox: Path | None = None,
     bundle: Path | None = None,
@@ -352,6 +354,8 @@ def worker(  # noqa: PLR0913 - each is a flag
     Args:
         inbox: folder that scans arrive in; nothing in it is changed.
         store: folder of the store.
+        database: address of a PostgreSQL database; that in NII_DATABASE where not given, else
+            SQLite in the folder of the store.
         quarantine: folder for copies of scans that cannot be inspected; STORE/quarantine.
         outbox: folder for packages; none are written where not given.
         bundle: folder of the model; where it is not given, that in NII_BUNDLE or in models/.
@@ -372,6 +376,7 @@ def worker(  # noqa: PLR0913 - each is a flag
         store=store,
         quarantine=quarantine or store / "quarantine",
         outbox=outbox,
+        database_url=_database(database),
         finished_by="rename" if renamed else "two looks",
     )
     providers = ProviderSettings(require_gpu=require_gpu)

@@ -11,7 +11,7 @@ import cyclopts
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from nii.cli_station import rules_of
+from nii.cli_station import database_of, rules_of
 from nii.terminal import complain, progress, say
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def export_evidence(  # noqa: PLR0913 - each is a flag
     key: Path | None = None,
     name: str | None = None,
     reason: str = "",
-    database_url: str | None = None,
+    database: str | None = None,
 ) -> int:
     """Export everything about the scan of an inspection, in one zip file.
 
@@ -60,14 +60,15 @@ def export_evidence(  # noqa: PLR0913 - each is a flag
             the package is unsigned.
         name: who exports it; the user of this machine where not given.
         reason: why, for the log.
-        database_url: address of a PostgreSQL database; SQLite in the folder where not given.
+        database: address of a PostgreSQL database; that in NII_DATABASE where not given, else
+            SQLite in the folder of the store.
     """
     from nii.exchange import evidence as packages
     from nii.signing import read_key
 
     signing_key = read_key(key) if key else None
     exporter = packages.Exporter(name or getpass.getuser(), reason=reason)
-    opened = _open(store, database_url)
+    opened = _open(store, database)
     try:
         now = datetime.now(UTC)
         manifest = packages.export(opened, inspection, out, exporter, now, signing_key)
@@ -86,7 +87,7 @@ def verify_evidence(
     trust: Path | None = None,
     key: Path | None = None,
     store: Path | None = None,
-    database_url: str | None = None,
+    database: str | None = None,
     allow_unsigned: bool = False,
 ) -> int:
     """Check an evidence package: every byte, the records, the chain of the log, the signature.
@@ -100,7 +101,7 @@ def verify_evidence(
         trust: folder of trusted keys; that in NII_TRUST or of the user where not given.
         key: a public key to trust besides.
         store: store that the package comes from; its log is checked as well.
-        database_url: address of the store's PostgreSQL database.
+        database: address of the store's PostgreSQL database; that in NII_DATABASE where not given.
         allow_unsigned: accept a package that nobody trusted has signed.
     """
     from nii import dsse
@@ -111,7 +112,7 @@ def verify_evidence(
     report = evidence_check.check(package, [*known, *(dsse.read_public_keys(key) if key else ())])
     faults = list(report.faults)
     if report.intact and store is not None:
-        opened = _open(store, database_url)
+        opened = _open(store, database)
         try:
             faults += evidence_check.against_store(package, opened)
         finally:
@@ -137,7 +138,7 @@ def export_feedback(
     val: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.15,
     test: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.15,
     link: bool = False,
-    database_url: str | None = None,
+    database: str | None = None,
 ) -> int:
     """Export confirmed, rejected and drawn regions as COCO, with their scans.
 
@@ -153,7 +154,8 @@ def export_feedback(
         val: share of the groups for validation.
         test: share of the groups for the final test.
         link: link the scans instead of copying them; never change a linked file.
-        database_url: address of a PostgreSQL database; SQLite in the folder where not given.
+        database: address of a PostgreSQL database; that in NII_DATABASE where not given, else
+            SQLite in the folder of the store.
     """
     from nii.errors import ConfigError
     from nii.exchange import feedback as sets
@@ -165,7 +167,7 @@ def export_feedback(
         raise ConfigError(
             "--val, --test", found=str(error), expected="a sum below 1", remedy="Lower them."
         ) from error
-    opened = _open(store, database_url)
+    opened = _open(store, database)
     try:
         with progress("exporting") as advance:
             report = sets.export(
@@ -184,7 +186,7 @@ def export_feedback(
     return 0
 
 
-def _open(store: Path, database_url: str | None) -> Store:
+def _open(store: Path, database: str | None) -> Store:
     from nii.store.database import open_folder
 
-    return open_folder(store, database_url)
+    return open_folder(store, database_of(database))

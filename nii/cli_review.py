@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from nii.cli_station import database_of
 from nii.terminal import say
 
 
@@ -63,5 +63,5 @@ def review(  # noqa: PLR0913 - each is a flag
         oidc_client=oidc_client,
         oidc_name=oidc_name,
     )
-    serve(store, server, settings, say, database or os.environ.get("NII_DATABASE"))
+    serve(store, server, settings, say, database_of(database))
     return 0

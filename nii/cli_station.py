@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,9 +19,12 @@ from nii.watch.settings import WatchSettings
 if TYPE_CHECKING:
     from nii.trust import Trust
 
-MODELS_DIR = Path(__file__).resolve().parents[1] / "models"
-"""Shipped bundles, in a checkout."""
+MODELS_DIRS = tuple(Path(__file__).resolve().parents[up] / "models" for up in (0, 1))
+"""Shipped bundles: within the package where a wheel was installed, beside it in a checkout."""
+DEFAULT_MODEL = "compact"
 BUNDLE_VARIABLE = "NII_BUNDLE"
+DATABASE_VARIABLE = "NII_DATABASE"
+"""Address of a PostgreSQL database, where --database is not given: it may hold a password."""
 
 
 def bundle(
@@ -143,6 +147,8 @@ def watch(  # noqa: D417, PLR0913 - settings are described by their fields; each
     from nii.watch import run as watching
 
     settings = settings or WatchSettings()
+    if settings.store is not None:
+        settings = replace(settings, database=database_of(settings.database))
     if dry_run:
         for found in watching.plan(settings):
             say(f"{found.status:11}  {', '.join(map(str, found.paths + found.sidecars))}")
@@ -162,20 +168,31 @@ def watch(  # noqa: D417, PLR0913 - settings are described by their fields; each
 
 
 def bundle_of(named: Path | None) -> Path:
-    """Return the bundle that was named, or the only one that is shipped."""
+    """Return the bundle that was named, or the default one of those that are shipped.
+
+    Raises:
+        ConfigError: none was named, and the default one is not there.
+    """
     place = named or os.environ.get(BUNDLE_VARIABLE)
     if place:
         return Path(place)
-    shipped = sorted(card.parent for card in MODELS_DIR.glob("*/card.json"))
-    if len(shipped) == 1:
-        return shipped[0]
-    names = ", ".join(folder.name for folder in shipped) or "none"
+    for folder in MODELS_DIRS:
+        if (folder / DEFAULT_MODEL / "card.json").is_file():
+            return folder / DEFAULT_MODEL
     raise ConfigError(
         "bundle",
-        found=f"{names} in {MODELS_DIR}",
-        expected="exactly one model, or the name of one",
+        found=f"no model {DEFAULT_MODEL} in {MODELS_DIRS[-1]}",
+        expected="the name of a bundle, or the shipped one in its place",
         remedy=f"Name one with --bundle, or in the environment variable {BUNDLE_VARIABLE}.",
     )
+
+
+def database_of(named: str | None) -> str | None:
+    """Return the address of the store's database that was named, or that in the environment.
+
+    None stands for SQLite in the folder of the store.
+    """
+    return named or os.environ.get(DATABASE_VARIABLE) or None
 
 
 def rules_of(folder: Path | None, allow_unsigned: bool = False) -> Trust:  # noqa: FBT001, FBT002

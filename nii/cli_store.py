@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from nii.cli_station import bundle_of, rules_of
+from nii.cli_station import bundle_of, database_of, rules_of
 from nii.errors import ConfigError, NiiError, ScanFormatError
 from nii.terminal import complain, progress, say
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from nii.store.audit import Head
     from nii.store.database import Store
     from nii.store.inspections import Filed
-
-DATABASE_VARIABLE = "NII_DATABASE"
-"""Address of a PostgreSQL database, where --database is not given: it may hold a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +100,7 @@ def ingest(  # noqa: PLR0913 - each is a flag
         return complain("Nothing to do: there is no scan in what was named.", 2)
     model = _Model(bundle, require_gpu, trust, allow_unsigned)
     source = _Source(findings, model.inspect)
-    opened = open_folder(store, database or os.environ.get(DATABASE_VARIABLE))
+    opened = open_folder(store, database_of(database))
     counts = {"new": 0, "known": 0, "failed": 0}
     try:
         with progress("taking in", quiet=quiet) as advance:
@@ -145,7 +141,7 @@ def audit(
     from nii.store import audit as trail
     from nii.store.database import DATABASE_FILE, open_folder
 
-    address = database or os.environ.get(DATABASE_VARIABLE)
+    address = database_of(database)
     if address is None and not (store / DATABASE_FILE).is_file():
         raise ConfigError(
             store, found="no store", expected=f"a folder with {DATABASE_FILE}", remedy="Check it."

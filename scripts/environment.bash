@@ -35,7 +35,7 @@ find_python() {
         "If a fitting Python is elsewhere: NII_PYTHON=/path/to/python $0"
 }
 
-# require_room EXTRAS: before anything is made; PyTorch comes with its GPU libraries, and pip unpacks before it installs.
+# require_room EXTRAS: before anything is installed; PyTorch comes with its GPU libraries, and pip unpacks before it installs.
 require_room() {
     local needed=2 free
     case ",$1," in *,train,*) needed=10 ;; esac
@@ -52,13 +52,13 @@ make_environment() {
     if [ -z "${NII_VENV:-}" ]; then
         if ! "$venv/bin/python" -c '' 2>/dev/null; then
             python="$(find_python)"
-            require_room "$extras"
             say "making $venv with $("$python" --version)"
             "$python" -m venv --clear "$venv"
         fi
         target="$PWD${extras:+[$extras]}"
         stamp="$venv/nii-installed.txt"
         if [ "$(cat "$stamp" 2>/dev/null)" != "$(facts "$target")" ]; then
+            [ -d "$(echo "$venv"/lib/python*/site-packages/torch)" ] || require_room "$extras"
             say "installing nii${extras:+ with $extras}; the first time this takes a few minutes"
             "$venv/bin/python" -m pip install -qq --constraint constraints.txt --editable "$target"
             facts "$target" >"$stamp"

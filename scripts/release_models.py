@@ -1,4 +1,4 @@
-"""Make the shipped model: simulate → train → export → set thresholds → evaluate → record.
+"""Make a shipped model: simulate → train → export → calibrate → evaluate → record.
 
     python scripts/release_models.py --minutes 60 --harden-minutes 25 --begin models/compact
 
@@ -28,13 +28,17 @@ from pathlib import Path
 
 import numpy as np
 
+from nii import formats
 from nii.annotations.coco import read_coco
 from nii.bundle import Bundle, LoadSpec, read_bundle
-from nii.evaluate.calibration import write_with_card
+from nii.errors import ConfigError
+from nii.evaluate.calibration import PAGE_FILE, ask_site, calibrate_bundle, write_with_card
+from nii.evaluate.guarantee import GuaranteeConfig
 from nii.evaluate.match import Truth, judge
 from nii.evaluate.report import evaluate
 from nii.infer.detect import Detector
 from nii.simulate.dataset import DatasetConfig, write_dataset
+from nii.simulate.source import SimulateConfig
 from nii.train import weights
 from nii.train.checkpoint import LAST
 from nii.train.config import DataConfig, TrainConfig, read_config
@@ -49,12 +53,17 @@ from nii.train.unfold import begin_from
 from nii.train.validate import suggest_thresholds, validate
 
 CONFIG = Path("configs/compact_simulated.toml")
+BUNDLE = Path("models/compact")
 RECORD = Path(__file__).resolve().with_name("record_models.py")
 """Signs what is shipped, where a key is at hand, and writes down its digest."""
 TEST_SEED_STEP = 1
 """The test scans take the seed after that of the validation scans."""
 BENIGN_SEED_STEP = 2
 """Benign scans that set the thresholds take the seed after that."""
+PROMISE_SEED_STEP = 3
+"""Benign scans of the scanner that is calibrated for take the seed after that."""
+PROMISE_SCANNER = "portal_9_6"
+"""No preset that any configuration trains on."""
 SECONDS_BETWEEN_LINES = 20
 LOAD_SCANS = 400
 """Scans that teach or judge the load state; more change nothing."""
@@ -70,6 +79,8 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("nii").setLevel(logging.INFO)
     config = without(read_config(options.config), options.without)
+    if options.begin is not None:
+        require_same_classes(read_bundle(options.begin), config)
     config = replace(
         config,
         train=replace(config.train, count=options.scans or config.train.count),
@@ -105,6 +116,8 @@ def main(arguments: list[str]) -> int:
     )
     bundle = with_thresholds(bundle, config.validation, options)
     print("thresholds from", bundle.card.thresholds.basis)
+    if options.promise:
+        promise(bundle, config.validation, options)
     report = evaluate(bundle.folder, options.folder / "test", options.folder / "report")
     for line in report.warnings:
         print("note:", line)
@@ -141,6 +154,22 @@ def parts(config: TrainConfig, options: argparse.Namespace) -> Iterator[TrainCon
     yield detail
     if options.harden_minutes > 0:
         yield hardened(detail, mined(detail, folder / "hard.json"), options.harden_minutes)
+
+
+def require_same_classes(bundle: Bundle, config: TrainConfig) -> None:
+    """Refuse, before anything is simulated, to begin from a network of other classes.
+
+    Raises:
+        ConfigError: the classes or their order differ.
+    """
+    found, wanted = bundle.card.threats, config.threats
+    if found != wanted:
+        raise ConfigError(
+            "--begin",
+            found=f"{bundle.folder} knows {', '.join(found)}",
+            expected=", ".join(wanted),
+            remedy="Begin from another bundle, or leave --begin out: weights are then drawn.",
+        )
 
 
 def begun(config: TrainConfig, options: argparse.Namespace) -> Path | None:
@@ -261,6 +290,31 @@ def with_thresholds(bundle: Bundle, data: DataConfig, options: argparse.Namespac
     return write_with_card(bundle, replace(bundle.card, thresholds=thresholds), bundle.folder)
 
 
+def promise(bundle: Bundle, data: DataConfig, options: argparse.Namespace) -> None:
+    """Calibrate the bundle for a scanner that it never saw, as a site would; write and print it.
+
+    The shipped card promises nothing: a site's scans are not these.
+    """
+    scene = replace(data.simulate.scene, clean_share=1.0)
+    benign = replace(
+        data,
+        seed=data.seed + PROMISE_SEED_STEP,
+        count=options.promise_scans,
+        simulate=SimulateConfig(scene=scene, scanners=(PROMISE_SCANNER,)),
+    )
+    pooled = pool(benign, options.folder / "site", options.workers)
+    groups = formats.find([pooled.images] if pooled.images else [])
+    work, detector = options.folder / "calibration", Detector.open(bundle.folder)
+    seen = ask_site(groups, detector, work, on_progress=counter("calibration"))
+    config = GuaranteeConfig(miss=round(1 - options.promise, 9))
+    made = calibrate_bundle(
+        bundle.folder, seen, options.folder / "calibrated", config, PROMISE_SCANNER, work
+    )[1]
+    for row in made.guarantee.promises:
+        print(row.text)
+    print("page:", work / PAGE_FILE)
+
+
 def pool(data: DataConfig, folder: Path, workers: int) -> DataConfig:
     """Simulate a set of scans once, on disk, and return the settings that read it."""
     wanted = DatasetConfig(simulate=data.simulate, seed=data.seed, count=data.count)
@@ -303,6 +357,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--scans", type=int, help="scans to learn from; as configured")
     parser.add_argument("--validation-scans", type=int, help="and as many test scans")
     parser.add_argument("--benign-scans", type=int, default=300, help="set thresholds; 300")
+    parser.add_argument("--promise", type=float, default=0.5, help="share to promise; 0: none; 0.5")
+    parser.add_argument("--promise-scans", type=int, default=300, help="to calibrate with; 300")
     parser.add_argument("--begin", type=Path, help="bundle whose weights training goes on from")
     parser.add_argument(
         "--without", action="append", default=[], help="kind of threat to leave out; repeatable"
@@ -314,9 +370,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="processes that simulate")
     parser.add_argument("--loaders", type=int, help="processes that prepare crops; as configured")
     parser.add_argument("--folder", type=Path, default=Path("runs/release"), help="scans and run")
-    parser.add_argument("--bundle", type=Path, default=Path("models/compact"), help="what is made")
+    parser.add_argument("--bundle", type=Path, help=f"what is made; {BUNDLE} with {CONFIG}")
     parser.add_argument("--version", help="of the model; that of nii and the step by default")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.bundle is None:
+        if options.config != CONFIG or options.without:
+            parser.error(f"name --bundle: what is made is no {BUNDLE}")
+        options.bundle = BUNDLE
+    return options
 
 
 if __name__ == "__main__":

@@ -25,17 +25,18 @@ def fresh_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_shipped_bundle_is_the_default(
     make_bundle: Callable[..., Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The only shipped bundle is taken, the variable goes before it, and two are no choice."""
-    bundle = make_bundle(tmp_path / "models" / "plain").folder
+    """Of the shipped bundles compact is taken, and the variable goes before it."""
+    make_bundle(tmp_path / "models" / "another")
+    bundle = make_bundle(tmp_path / "models" / "compact").folder
     monkeypatch.delenv(cli_station.BUNDLE_VARIABLE, raising=False)
-    monkeypatch.setattr(cli_station, "MODELS_DIR", bundle.parent)
+    monkeypatch.setattr(cli_station, "MODELS_DIRS", (tmp_path, bundle.parent))
     assert cli_station.bundle_of(None) == bundle
     assert cli_station.bundle_of(tmp_path) == tmp_path
     monkeypatch.setenv(cli_station.BUNDLE_VARIABLE, str(tmp_path / "named"))
     assert cli_station.bundle_of(None) == tmp_path / "named"
     monkeypatch.delenv(cli_station.BUNDLE_VARIABLE)
-    monkeypatch.setattr(cli_station, "MODELS_DIR", tmp_path)
-    with pytest.raises(ConfigError, match="none in"):
+    monkeypatch.setattr(cli_station, "MODELS_DIRS", (tmp_path, tmp_path / "none"))
+    with pytest.raises(ConfigError, match="no model compact in"):
         cli_station.bundle_of(None)
 
 

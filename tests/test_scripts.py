@@ -110,7 +110,7 @@ def test_twins_show_the_same_container(unseen: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(("free_gb", "fits"), [(9, False), (11, True)])
-def test_a_disk_without_room_is_told_of_before_anything_is_made(
+def test_a_disk_without_room_is_told_of_before_anything_is_installed(
     root: Path, tmp_path: Path, free_gb: int, *, fits: bool
 ) -> None:
     """PyTorch with its GPU libraries takes about 10 GB while it is installed; nii does not."""

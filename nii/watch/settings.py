@@ -46,7 +46,8 @@ class WatchSettings:
     store: Path | None = None
     """Folder of the store that each scan and its inspection go into."""
     database: str | None = None
-    """Address of the store's PostgreSQL database; SQLite in its folder where not given."""
+    """Address of the store's PostgreSQL database; that in NII_DATABASE where not given, else SQLite
+    in the folder of the store."""
     pushed: bool = False
     """Inspect the scans in the store that wait for a model too: those that programs pushed."""
     post: str | None = None
