@@ -162,11 +162,12 @@ def evaluate(
     out: Path,
     against: Path | None = None,
     images: Path | None = None,
+    workers: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
 ) -> int:
     """Measure a model on a labelled set, or two models on the same one.
 
     Writes metrics.json, detections.json and index.html; with a second model also its report in
-    OUT/against, comparison.json and comparison.html.
+    OUT/against, comparison.json and comparison.html. Interrupted, it goes on when run again.
 
     Example: nii evaluate models/compact data/labelled --out evaluation
 
@@ -176,6 +177,7 @@ def evaluate(
         out: folder for the results.
         against: folder of a second model, to be compared scan by scan.
         images: folder of the scans; that of the COCO file where not given.
+        workers: processes that look at scans, each with its part of the cores.
     """
     from nii.evaluate import report
 
@@ -187,6 +189,7 @@ def evaluate(
                 data,
                 out,
                 images=images,
+                workers=workers,
                 on_progress=lambda done, total: advance(done, total, ""),
             )
         _say(f"{found.scans} scans; comparison: {out / report.COMPARISON_PAGE_FILE}")
@@ -197,6 +200,7 @@ def evaluate(
             data,
             out,
             images=images,
+            workers=workers,
             on_progress=lambda done, total: advance(done, total, ""),
         )
     for text in result.warnings:

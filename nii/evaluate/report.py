@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from nii.errors import ConfigError, ScanFormatError
 from nii.evaluate import summary
 from nii.evaluate.compare import Comparison, metric_differences, stratum_differences
 from nii.evaluate.examples import Gallery
+from nii.evaluate.kept import Keeper, forget, looked_at
 from nii.evaluate.load import LoadCall, load_calls, load_table
 from nii.evaluate.match import JudgedScan, Truth, judge, threat_rows
 from nii.evaluate.metrics import METRICS, Evidence
@@ -41,7 +43,7 @@ from nii.evaluate.truth_set import TruthSet, read_truth
 from nii.formats.files import save
 from nii.infer.anomaly import Map
 from nii.infer.detect import Detector
-from nii.infer.inspect import Finds, look
+from nii.infer.inspect import Finds
 from nii.infer.overlay import render_grey
 from nii.infer.runtime import ProviderSettings
 from nii.scan import Grey, Scan
@@ -55,6 +57,17 @@ COMPARISON_FILE = "comparison.json"
 COMPARISON_PAGE_FILE = "comparison.html"
 AGAINST_FOLDER = "against"
 """Folder for the report of the second model, within that of the first."""
+ANSWERS_FOLDER = "answers"
+"""Folder for what the model found, until the report is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Say how many scans to look at, in how many processes, and whom to tell."""
+
+    limit: int | None
+    workers: int
+    on_progress: Callable[[int, int], None] | None
 
 
 @dataclass(slots=True)
@@ -69,16 +82,19 @@ class _Tally:
     pixels: PixelTally
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - the flags of nii evaluate
     bundle: Path,
     data: Path,
     out: Path,
     *,
     images: Path | None = None,
     limit: int | None = None,
+    workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
     """Measure a model on a labelled set and write metrics, detections and a page.
+
+    Interrupted, it goes on when run again.
 
     Args:
         bundle: folder of the model.
@@ -86,6 +102,7 @@ def evaluate(
         out: folder for the three files; made if it is not there.
         images: folder that the image names start from; see `read_truth`.
         limit: how many scans to read, from the first on; None for all.
+        workers: processes that look at scans.
         on_progress: is told after each scan how many are done, and how many there are.
 
     Returns:
@@ -94,7 +111,8 @@ def evaluate(
     Raises:
         AnnotationError: the truth is missing, ambiguous or contradicts itself.
         BundleError: the bundle is incomplete or altered.
-        ConfigError: the limit is not positive.
+        ConfigError: the limit or the number of workers is not positive, or an interrupted
+            evaluation in the folder is of another model.
         ProviderError: the requested hardware cannot be used.
         ScanFormatError: not one of the scans can be read.
     """
@@ -102,16 +120,20 @@ def evaluate(
         raise ConfigError(
             "limit", found=str(limit), expected="1 or more", remedy="Leave it out for all scans."
         )
-    return _measure(bundle, read_truth(data, images), out, limit, on_progress)[0]
+    order = _Order(limit, workers, on_progress)
+    result = _measure(bundle, read_truth(data, images), out, order)[0]
+    forget(out / ANSWERS_FOLDER)
+    return result
 
 
-def evaluate_pair(
+def evaluate_pair(  # noqa: PLR0913 - the flags of nii evaluate
     bundle: Path,
     against: Path,
     data: Path,
     out: Path,
     *,
     images: Path | None = None,
+    workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Measure two models on the same labelled set and compare them scan by scan.
@@ -125,17 +147,21 @@ def evaluate_pair(
         data: COCO file, or a folder that holds exactly one.
         out: folder for the results; made if it is not there.
         images: folder that the image names start from.
+        workers: processes that look at scans.
         on_progress: is told after each scan how many are done, and how many there are.
 
     Raises:
         AnnotationError: the truth is missing, ambiguous or contradicts itself.
         BundleError: a bundle is incomplete or altered.
+        ConfigError: the number of workers is not positive, or an interrupted evaluation in the
+            folder is of other models.
         ProviderError: the requested hardware cannot be used.
         ScanFormatError: not one of the scans can be read.
     """
     truth = read_truth(data, images)
-    result, first = _measure(bundle, truth, out, None, on_progress)
-    other, second = _measure(against, truth, out / AGAINST_FOLDER, None, on_progress)
+    order = _Order(None, workers, on_progress)
+    result, first = _measure(bundle, truth, out, order)
+    other, second = _measure(against, truth, out / AGAINST_FOLDER, order)
     seed, repeats = summary.SEED, summary.REPEATS
     comparison = Comparison(
         first=(result.model, result.bundle_sha256),
@@ -151,22 +177,21 @@ def evaluate_pair(
     text = json.dumps(comparison.to_json(), indent=1, allow_nan=False, ensure_ascii=False)
     save(out / COMPARISON_FILE, (text + "\n").encode())
     save(out / COMPARISON_PAGE_FILE, comparison_page(comparison).encode())
+    forget(out / ANSWERS_FOLDER)
+    forget(out / AGAINST_FOLDER / ANSWERS_FOLDER)
     return comparison
 
 
 def _measure(
-    bundle: Path,
-    truth: TruthSet,
-    out: Path,
-    limit: int | None,
-    on_progress: Callable[[int, int], None] | None,
+    bundle: Path, truth: TruthSet, out: Path, order: _Order
 ) -> tuple[EvaluationResult, Evidence]:
     """Measure one model and write its three files."""
     detector: Finds = Detector.open(bundle, settings=ProviderSettings())
-    tally = _run(detector, truth, limit, on_progress)
+    keeper = Keeper(detector, out / ANSWERS_FOLDER)
+    keeper.claim()
+    tally = _run(keeper, bundle, truth, order)
     evidence = Evidence.of(tally.judged, truth.class_ids, detector.card.thresholds)
     result = _result(detector, truth, evidence, tally)
-    out.mkdir(parents=True, exist_ok=True)
     save(out / DETECTIONS_FILE, json.dumps(tally.found, allow_nan=False).encode())
     save(out / PAGE_FILE, page(result, evidence, tally.gallery).encode())
     text = json.dumps(result.to_json(), indent=1, allow_nan=False, ensure_ascii=False)
@@ -174,25 +199,24 @@ def _measure(
     return result, evidence
 
 
-def _run(
-    detector: Finds,
-    truth: TruthSet,
-    limit: int | None,
-    on_progress: Callable[[int, int], None] | None,
-) -> _Tally:
-    """Look at one scan after the other; no scan outlives its turn."""
+def _run(keeper: Keeper, bundle: Path, truth: TruthSet, order: _Order) -> _Tally:
+    """Take up one scan after the other; no scan outlives its turn."""
     tally = _Tally(Gallery(), [], [], [], [], PixelTally())
-    chosen = list(zip(truth.images, truth.image_ids, strict=True))[:limit]
-    for done, (image, image_id) in enumerate(chosen, start=1):
+    chosen = list(zip(truth.images, truth.image_ids, strict=True))[: order.limit]
+    turns = looked_at(keeper, bundle, [image.path for image, _ in chosen], order.workers)
+    for done, ((image, image_id), _) in enumerate(zip(chosen, turns, strict=True), start=1):
         try:
             scan = _read(image)
         except ScanFormatError as error:
             tally.failures.append(Failure(truth.name_of(image), str(error)))
         else:
-            _judge(detector, truth, (image, image_id, scan), tally)
-        if on_progress is not None:
-            on_progress(done, len(chosen))
+            _judge(keeper, truth, (image, image_id, scan), tally)
+        if order.on_progress is not None:
+            order.on_progress(done, len(chosen))
     if not tally.judged:
+        forget(keeper.folder)
+        with suppress(OSError):  # it was there before, and holds something
+            keeper.folder.parent.rmdir()
         raise ScanFormatError(
             truth.path,
             found=f"not one readable scan among {len(chosen)}; first: {tally.failures[0].reason}",
@@ -203,13 +227,13 @@ def _run(
 
 
 def _judge(
-    detector: Finds,
+    keeper: Keeper,
     truth: TruthSet,
     labelled: tuple[CocoImage, int, Scan],
     tally: _Tally,
 ) -> None:
     image, image_id, scan = labelled
-    seen = look(scan, detector)
+    seen, card = keeper.ask(image.path, scan), keeper.detector.card
     found = seen.detections
     objects = Truth(image.truth, image.behind_g_per_cm2, image.load_states)
     judged = replace(
@@ -219,9 +243,9 @@ def _judge(
     )
     tally.judged.append(judged)
     tally.found += coco_rows(judged.detections, image_id, truth.category_ids)
-    tally.loads += load_calls(image, found, scan, detector.card)
-    _count_pixels(truth, labelled, judged, seen.anomaly, detector.card, tally.pixels)
-    tally.gallery.offer(judged, detector.card.thresholds, lambda: render_grey(scan))
+    tally.loads += load_calls(image, found, scan, card)
+    _count_pixels(truth, labelled, judged, seen.anomaly, card, tally.pixels)
+    tally.gallery.offer(judged, card.thresholds, lambda: render_grey(scan))
 
 
 def _count_pixels(
