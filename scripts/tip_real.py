@@ -4,7 +4,8 @@
 
 All truth files of the folder (train.json, val.json) are read together; ``--split val`` takes one.
 Containers are the labelled ones. False alarms are counted in benign containers. What the model
-answered is kept, so that an interrupted run goes on. No scan is copied anywhere.
+answered is kept, so that an interrupted run goes on. No scan is copied anywhere; pictures of the
+highest false alarms (``false_alarms.png``) show parts of them, so keep that file with the scans.
 """
 
 from __future__ import annotations
@@ -15,17 +16,22 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
+from jaxtyping import UInt8
 
-from nii import taxonomy
+from nii import formats, taxonomy
 from nii.annotations.coco import read_coco
 from nii.evaluate.containers import ContainerTable, container_table
 from nii.evaluate.intervals import clopper_pearson
 from nii.evaluate.site import Answers, Known, answers, judged_site
 from nii.infer.detect import Detector
+from nii.infer.overlay import render_grey
 from nii.simulate.projection import ProjectionConfig, makeable
 
 RATES = (0.1, 0.05, 0.01)
+SHOWN, TILE_PX, COLUMNS = 24, 240, 6
+"""False alarms on the sheet, the side of each picture, and how many stand side by side."""
 GREY_EDGES = (0.0, 20.0, 60.0, 100.0, 256.0)
 """Grey of the place, 0 to 255; above 100 the issue calls it pale."""
 
@@ -48,6 +54,8 @@ def main(arguments: list[str]) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     facts = {"model": f"{detector.card.name} {detector.card.version}", "rows": rows}
     (options.out / "tip_real.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+    paths = {path.name: path for path in known.boxes}
+    cv2.imwrite(str(options.out / "false_alarms.png"), sheet(seen, paths))
     return 0
 
 
@@ -129,6 +137,41 @@ def text_of(rows: list[dict[str, object]], seen: Answers) -> list[str]:
             f"{row['found']} of {row['threats']}"
         )
     return lines
+
+
+def sheet(seen: Answers, paths: dict[str, Path]) -> UInt8[np.ndarray, "height width 3"]:
+    """Return the highest false alarms as pictures, highest first, each with what it was called."""
+    found = [
+        (score, row.name, box, kind)
+        for row in seen.rows
+        for box, score, kind in row.benign
+        if taxonomy.by_name(kind).group == "threat"
+    ]
+    tiles = [_tile(*one, paths) for one in sorted(found, reverse=True)[:SHOWN]]
+    blank = np.full((TILE_PX + 16, TILE_PX, 3), 255, np.uint8)
+    tiles += [blank] * (-len(tiles) % COLUMNS or (0 if tiles else COLUMNS))
+    rows = [np.hstack(tiles[start : start + COLUMNS]) for start in range(0, len(tiles), COLUMNS)]
+    return np.vstack(rows)
+
+
+def _tile(
+    score: float, name: str, box: tuple[float, ...], kind: str, paths: dict[str, Path]
+) -> UInt8[np.ndarray, "height width 3"]:
+    picture = render_grey(formats.read(paths[name]))
+    x0, y0, x1, y1 = box
+    half = max(x1 - x0, y1 - y0, 50.0)
+    left, top = round((x0 + x1) / 2 - half), round((y0 + y1) / 2 - half)
+    side = round(2 * half)
+    around = cv2.copyMakeBorder(picture, side, side, side, side, cv2.BORDER_CONSTANT, value=255)
+    cut = around[top + side : top + 2 * side, left + side : left + 2 * side]
+    tile = cv2.cvtColor(cv2.resize(cut, (TILE_PX, TILE_PX)), cv2.COLOR_GRAY2BGR)
+    zoom = TILE_PX / side
+    corners = [round((edge - start) * zoom) for edge, start in zip(box, (left, top) * 2)]  # noqa: B905
+    cv2.rectangle(tile, tuple(corners[:2]), tuple(corners[2:]), (0, 70, 255), 1)
+    label = np.full((16, TILE_PX, 3), 255, np.uint8)
+    text = f"{score:.2f} {kind} {name}"[:38]
+    cv2.putText(label, text, (3, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.vstack([label, tile])
 
 
 def told(done: int, count: int) -> None:
