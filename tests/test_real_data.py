@@ -29,12 +29,14 @@ def test_every_real_scan_is_read_as_a_display_image(real_data: Path) -> None:
         assert scan.sha256 is not None
 
 
-@pytest.mark.skipif(not MODELS, reason="no bundle in models/")
-def test_the_shipped_model_finds_containers_on_trucks_it_never_saw(real_data: Path) -> None:
+@pytest.mark.parametrize("card", MODELS, ids=[path.parent.name for path in MODELS])
+def test_shipped_models_find_containers_on_trucks_they_never_saw(
+    card: Path, real_data: Path
+) -> None:
     """Trained on simulation alone it finds most real containers (AP is in docs/results.md)."""
     trucks = real_data / "cargo-trucks"
     labels = read_coco(trucks / "val.json", trucks / "images").images[::6]
-    detector = Detector.open(MODELS[0].parent, ProviderSettings((CPU,)))
+    detector = Detector.open(card.parent, ProviderSettings((CPU,)))
     found = []
     for image in labels:
         inspection = inspect(formats.read(image.path), detector)
