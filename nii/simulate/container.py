@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float64
 
 from nii.simulate.shapes import (
     LIGHT_METAL,
@@ -37,6 +38,8 @@ _STEEL_DENSITY = 7.85
 _FOAM_DENSITY = 0.04
 _PLYWOOD_DENSITY = 0.7
 _ALUMINIUM_DENSITY = 2.7
+_VENTILATOR_M = 0.0011
+"""Thinnest plate that is a repair; what would be thinner, three in ten, is a ventilator instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +242,7 @@ def _rings(container: Container, rng: np.random.Generator) -> list[Shape]:
 
 
 def _patches(container: Container, rng: np.random.Generator) -> list[Shape]:
-    """Return repair plates and markings welded or glued to the walls."""
+    """Return repair plates, markings and ventilators, welded or glued to the walls."""
     (x0, x1), (z0, z1) = container.x_m, container.z_m
     shapes: list[Shape] = []
     for _ in range(int(rng.integers(0, 4))):
@@ -247,10 +250,28 @@ def _patches(container: Container, rng: np.random.Generator) -> list[Shape]:
         size = rng.uniform(0.1, 0.7, 2)
         side = float(rng.choice([-1.2, 1.2]))
         thick = float(rng.uniform(0.0005, 0.0025))
+        if thick < _VENTILATOR_M:
+            shapes += _ventilator((left, low), size * (0.3, 0.2) + (0.15, 0.12), side)
+            continue
         shapes.append(
             _steel((left, left + float(size[0])), (side, side + thick), (low, low + float(size[1])))
         )
     return shapes
+
+
+def _ventilator(
+    corner_m: tuple[float, float], size_m: Float64[np.ndarray, " 2"], y_m: float
+) -> list[Shape]:
+    """Return a ventilator: a flat hood on the wall, open below, that shows by its edges."""
+    (x, z), (wide, high) = corner_m, size_m.tolist()
+    deep, edge = (min(y_m, 0.97 * y_m), max(y_m, 0.97 * y_m)), 0.022
+    sides = [
+        ((x, x + edge), (z, z + high)),
+        ((x + wide - edge, x + wide), (z, z + high)),
+        ((x, x + wide), (z + high - edge, z + high)),
+    ]
+    hood = _steel((x, x + wide), (y_m, y_m + 0.001), (z, z + high), 0.5)
+    return [hood, *(_steel(along, deep, up, 0.2) for along, up in sides)]
 
 
 def _reefer(container: Container, rng: np.random.Generator) -> list[Shape]:

@@ -195,17 +195,21 @@ def _legs(spec: Trailer, rng: np.random.Generator) -> list[Shape]:
 
 
 def _guides(spec: Trailer, rng: np.random.Generator) -> list[Shape]:
-    """Return the side plates of a yard trailer: a few blocks, or long boards at floor level."""
+    """Return the side plates of a yard trailer: a few blocks, or long boards at floor level.
+
+    Blocks reach up to 0.8 m above the deck and are as dark as cartons of cigarettes (seen on real
+    trucks, where they were taken for these).
+    """
     (x0, x1), top = spec.x_m, spec.deck_m
     shapes: list[Shape] = []
     if rng.random() < 0.3:  # noqa: PLR2004
         middle = (x0 + x1) / 2
         spans = [(x0 + 1.2, middle - 0.6), (middle + 0.6, x1 - 1.2)]
     else:
-        count, wide = int(rng.integers(3, 5)), float(rng.uniform(0.6, 1.0))
+        count, wide = int(rng.integers(3, 5)), float(rng.uniform(0.35, 1.0))
         centres = np.linspace(x0 + 1.3, x1 - 1.3, count) + rng.uniform(-0.3, 0.3, count)
         spans = [(float(c) - wide / 2, float(c) + wide / 2) for c in centres]
-    rise, plate = float(rng.uniform(0.2, 0.45)), float(rng.uniform(0.006, 0.014))
+    rise, plate = float(rng.uniform(0.2, 0.8)), float(rng.uniform(0.006, 0.03))
     for left, right in spans:
         shapes.extend(
             Block((left, right), (y, y + plate), (top - 0.3, top + rise), STEEL, 7.85)

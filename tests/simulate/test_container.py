@@ -9,7 +9,7 @@ import pytest
 
 from nii.simulate.container import Body, Container, build, room
 from nii.simulate.geometry import PARALLEL_M, Geometry
-from nii.simulate.shapes import extent, project
+from nii.simulate.shapes import Block, extent, project
 
 
 @pytest.mark.parametrize("doors_right", [False, True])
@@ -69,3 +69,23 @@ def test_containers_weigh_what_they_are(ledger: dict[str, Any]) -> None:
         entry = ledger["structures"][name]
         assert entry["seen_kg"] == pytest.approx(entry["said_kg"], rel=0.01), name
         assert low < entry["said_kg"] < high, (name, entry["said_kg"])
+
+
+def test_ventilators_show_by_their_edges() -> None:
+    """One dry box in five or so has a hood on a wall, with edges of 4 to 7 g/cm2."""
+    box, seen = Container((0.0, 6.058), (0.0, 2.591), "dry", doors_right=True), 0
+    for seed in range(60):
+        walls = [
+            part
+            for part in build(box, np.random.default_rng(seed))
+            if isinstance(part, Block) and min(abs(y) for y in part.y_m) > 1.16
+        ]
+        edges = [part for part in walls if part.y_m[1] - part.y_m[0] == pytest.approx(0.036)]
+        assert len(edges) % 3 == 0
+        seen += bool(edges)
+        for part in edges:
+            through = 100 * (part.y_m[1] - part.y_m[0]) * part.density_g_per_cm3
+            assert 4 < through < 7
+            assert max(abs(y) for y in part.y_m) < box.width_m / 2
+            assert min(part.x_m[1] - part.x_m[0], part.z_m[1] - part.z_m[0]) < 0.03
+    assert 6 <= seen <= 30
