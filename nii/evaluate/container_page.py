@@ -10,7 +10,7 @@ import numpy as np
 
 from nii.evaluate import curves
 from nii.evaluate.alarms import Reliability, Worth
-from nii.evaluate.detectability import DetectabilityMap, picture
+from nii.evaluate.detectability import DetectabilityMap, picture, range_in_words
 from nii.evaluate.drawing import Axes, Line, chart
 from nii.evaluate.elements import decade_range, limits, number, section, table
 from nii.evaluate.guarantee import NOT_COVERED, Promise
@@ -258,16 +258,17 @@ def _map(found: DetectabilityMap | None) -> str:
         return ""
     rows = [
         f"<td>{escape(load)}</td>"
-        f'<td class="number">{"–" if (size := found.smallest[load]) is None else f"{size:g}"}</td>'
+        f'<td class="number">{escape(range_in_words(found, load))}</td>'
         f"<td>{escape(found.notes[load])}</td>"
         for load in found.loads
     ]
     note = (
         '<p class="quiet">Found of all threats of that size and load at the look thresholds, one '
         f"of each scan. Framed: P_d of {found.target_p_d:g} is proven with "
-        f"{100 * found.confidence:g} % confidence, from the largest size down.</p>"
+        f"{100 * found.confidence:g} % confidence, from the largest size down that has threats "
+        "enough for a proof.</p>"
     )
-    head = ("areal density behind", f"smallest size shown ({found.unit})", "what limits it")
+    head = ("areal density behind", "sizes shown", "what limits it")
     return section(
         "Detectability map", f'{note}<div class="map">{picture(found)}</div>{table(head, rows)}'
     )

@@ -2,8 +2,9 @@
 
 Threats are sorted into cells of size and load. A size counts as found in a load when the exact
 lower limit of its P_d reaches what is asked for. Sizes are tested from the largest down, and
-testing stops at the first that cannot be shown (fixed sequence), so the smallest size of one load
-holds with the stated confidence. One threat of each scan counts in a cell.
+testing stops at the first that cannot be shown (fixed sequence), so the sizes shown for one load
+hold together with the stated confidence. It begins at the largest size with threats enough for a
+proof; nothing is said of larger ones. One threat of each scan counts in a cell.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class DetectabilityMap:
         loads: names of the load bands, lightest first.
         cells: by load, then by size.
         smallest: by load: lower edge of the smallest size found; None where no size is shown.
+        largest: by load: upper edge of the largest size shown; None where it has none.
         notes: by load: what limits it, in words.
     """
 
@@ -65,6 +67,7 @@ class DetectabilityMap:
     loads: tuple[str, ...]
     cells: tuple[Cell, ...]
     smallest: Mapping[str, float | None]
+    largest: Mapping[str, float | None]
     notes: Mapping[str, str]
 
 
@@ -95,6 +98,7 @@ def detectability(
     found = cases.own_score >= _limits(cases, look)
     cells: list[Cell] = []
     smallest: dict[str, float | None] = {}
+    largest: dict[str, float | None] = {}
     notes: dict[str, str] = {}
     for load, within in bands(behind, BEHIND_EDGES_G_PER_CM2, "g/cm²").items():
         row = []
@@ -103,10 +107,20 @@ def detectability(
             rows = one_of_each(cases.scan_of_threat, members & within, rng)
             counts = Proportion(int(found[rows].sum()), len(rows))
             row.append(Cell(size, load, counts, lower_limit(counts.successes, counts.trials)))
-        smallest[load], notes[load] = _smallest(row, (0.0, *edges), unit, target_p_d)
+        first = _first(row, target_p_d)
+        smallest[load], notes[load] = _smallest(row[: first + 1], (0.0, *edges), unit, target_p_d)
+        largest[load] = (*edges, None)[first]
         cells += row
     return DetectabilityMap(
-        unit, target_p_d, CONFIDENCE, tuple(sizes), tuple(smallest), tuple(cells), smallest, notes
+        unit=unit,
+        target_p_d=target_p_d,
+        confidence=CONFIDENCE,
+        sizes=tuple(sizes),
+        loads=tuple(smallest),
+        cells=tuple(cells),
+        smallest=smallest,
+        largest=largest,
+        notes=notes,
     )
 
 
@@ -114,14 +128,23 @@ def in_words(chart: DetectabilityMap) -> dict[str, str]:
     """Return for each load the smallest size found, or why none is shown."""
     texts = {}
     for load in chart.loads:
-        size = chart.smallest[load]
         texts[load] = f"none shown ({chart.notes[load]})"
-        if size is not None:
+        if chart.smallest[load] is not None:
             texts[load] = (
-                f"{f'from {size:g} {chart.unit}' if size else 'every size'}: P_d of "
+                f"{range_in_words(chart, load)}: P_d of "
                 f"{chart.target_p_d:g} proven with {100 * chart.confidence:g} % confidence"
             )
     return texts
+
+
+def range_in_words(chart: DetectabilityMap, load: str) -> str:
+    """Return the sizes shown for a load; a dash where there are none."""
+    low, high, unit = chart.smallest[load], chart.largest[load], chart.unit
+    if low is None:
+        return "–"
+    if high is not None:
+        return f"{low:g} to {high:g} {unit}"
+    return f"from {low:g} {unit}" if low else "every size"
 
 
 def picture(chart: DetectabilityMap) -> str:
@@ -178,19 +201,32 @@ def _is_proven(cell: Cell, chart: DetectabilityMap) -> bool:
         return False
     sizes = list(chart.sizes)
     edges = SIZE_EDGES_CM if chart.unit == "cm" else SIZE_EDGES_PX
-    shown = (0.0, *edges)[sizes.index(cell.size)] >= least
-    return shown and cell.counts.trials > 0
+    lower = (0.0, *edges)[sizes.index(cell.size)]
+    high = chart.largest[cell.load]
+    return least <= lower and (high is None or lower < high)
+
+
+def _first(row: Sequence[Cell], target_p_d: float) -> int:
+    """Return the largest size with threats enough for a proof; with any threat, if none has.
+
+    Only how many there are decides, not how many were found: so the sequence stays a fixed one.
+    """
+    for least in (target_p_d, 0.0):
+        for index in range(len(row) - 1, -1, -1):
+            trials = row[index].counts.trials
+            if trials and (lower_limit(trials, trials) or 0.0) >= least:
+                return index
+    return len(row) - 1
 
 
 def _smallest(
     row: Sequence[Cell], lower_edges: Sequence[float], unit: str, target_p_d: float
 ) -> tuple[float | None, str]:
-    """Test sizes from the largest with any threat down; stop at the first that is not shown."""
-    known = [index for index, cell in enumerate(row) if cell.counts.trials]
-    if not known:
+    """Test sizes from the largest of the row down; stop at the first that is not shown."""
+    if not any(cell.counts.trials for cell in row):
         return None, "no threats in this load"
     least: float | None = None
-    for index in range(known[-1], -1, -1):
+    for index in range(len(row) - 1, -1, -1):
         cell = row[index]
         if cell.at_least is None:
             return least, f"no threats of {cell.size}"

@@ -67,6 +67,26 @@ def test_few_threats_prove_nothing(sized: Sized) -> None:
     assert map_of(sized([25.0] * 14, [0.9] * 14)).smallest["5-20 g/cm²"] == 20.0
 
 
+def test_sizes_with_too_few_threats_end_nothing_from_above(sized: Sized) -> None:
+    """Two of two giants prove nothing; below them the proof begins, and says up to where."""
+    found = map_of(sized([90.0] * 2 + [50.0] * 30 + [25.0] * 30, [0.9] * 62))
+    load = "5-20 g/cm²"
+    assert (found.smallest[load], found.largest[load]) == (20.0, 80.0)
+    assert detectability.in_words(found)[load].startswith("20 to 80 cm: ")
+    picture = ET.fromstring(detectability.picture(found))  # noqa: S314 - our own text
+    framed = [one for one in picture.findall("rect") if one.get("stroke") != "none"]
+    assert len(framed) == 2
+
+
+def test_giants_that_are_missed_end_the_proof(sized: Sized) -> None:
+    """Where the largest size could be proven and is not, nothing below it is shown."""
+    found = map_of(sized([90.0] * 30 + [50.0] * 30, [0.9, 0.1] * 15 + [0.9] * 30))
+    assert found.smallest["5-20 g/cm²"] is None
+    whole = map_of(sized([90.0] * 30 + [50.0] * 30, [0.9] * 60))
+    assert whole.largest["5-20 g/cm²"] is None
+    assert detectability.in_words(whole)["5-20 g/cm²"].startswith("from 40 cm: ")
+
+
 def test_pixels_where_the_pitch_is_not_known(sized: Sized) -> None:
     """One threat of unknown pitch turns the sizes of the map into pixels."""
     cases = sized([25.0] * 30, [0.9] * 30)
@@ -113,5 +133,5 @@ def test_cells_are_exact(sized: Sized) -> None:
 def test_words_for_the_card(sized: Sized) -> None:
     """Each load has its sentence: the smallest size, or why there is none."""
     words = detectability.in_words(map_of(sized([25.0] * 14, [0.9] * 14)))
-    assert words["5-20 g/cm²"] == "from 20 cm: P_d of 0.8 proven with 95 % confidence"
+    assert words["5-20 g/cm²"] == "20 to 40 cm: P_d of 0.8 proven with 95 % confidence"
     assert words["< 5 g/cm²"] == "none shown (no threats in this load)"
