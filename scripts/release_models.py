@@ -65,7 +65,7 @@ PROMISE_SEED_STEP = 3
 PROMISE_SCANNER = "portal_9_6"
 """No preset that any configuration trains on."""
 SECONDS_BETWEEN_LINES = 20
-LOAD_SCANS = 400
+LOAD_SCANS = 1000
 """Scans that teach or judge the load state; more change nothing."""
 MINED_SCANS = 110
 """Training scans whose false alarms are shown again."""

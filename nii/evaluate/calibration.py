@@ -33,7 +33,9 @@ from nii.evaluate.elements import section, table, whole_page
 from nii.evaluate.guarantee import (
     Guarantee,
     GuaranteeConfig,
+    Promise,
     calibrate,
+    misses_allowed,
     spec_of,
     trials_needed,
 )
@@ -47,6 +49,8 @@ from nii.simulate.projection import ProjectionConfig, makeable
 
 PAGE_FILE = "index.html"
 ANY_SCANNER = "the scanner of the calibration scans"
+_MOST_TRIALS = 20_000
+"""Threats beyond which nobody calibrates: assumption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,40 @@ def raised(version: str) -> str:
     return f"{version}.1"
 
 
+def _too_many_missed(
+    silent: Sequence[Promise], scans: int, miss: float, confidence: float
+) -> list[str]:
+    """Return whether more scans would help where the model, and not their number, is the limit."""
+    notes, hopeless = [], []
+    for row in silent:
+        trials, missed = row.counts.trials, row.counts.trials - row.counts.successes
+        more = _trials_at(missed / trials, trials, miss, confidence)
+        if more is None:
+            hopeless.append(row.class_name)
+            continue
+        wanted = math.ceil(scans * more / trials)
+        notes.append(
+            f"Nothing is promised for {row.class_name} yet: {missed} of {trials} are missed at the "
+            f"lowest threshold. If it stays at that share, about {wanted} scans prove enough."
+        )
+    if hopeless:
+        notes.append(
+            f"Nothing is promised for {', '.join(hopeless)}: the model misses too many of them "
+            "here. More scans do not help; a lower --target, or nii adapt, may."
+        )
+    return notes
+
+
+def _trials_at(share: float, trials: int, miss: float, confidence: float) -> int | None:
+    """Return how many trials prove `miss` while a share of them is missed; None where none do."""
+    while trials <= _MOST_TRIALS:
+        trials += max(1, trials // 20)
+        allowed = misses_allowed(trials, miss, confidence)
+        if allowed is not None and allowed >= math.ceil(share * trials):
+            return trials
+    return None
+
+
 def notes_of(
     seen: Answers, cases: ContainerTable, made: Guarantee, config: GuaranteeConfig
 ) -> tuple[str, ...]:
@@ -210,11 +248,7 @@ def notes_of(
             f"{100 * (1 - config.miss):g} %, fewer with more threats in each."
         )
     elif silent:
-        names = ", ".join(row.class_name for row in silent)
-        notes.append(
-            f"Nothing is promised for {names}: the model misses too many of them here. More scans "
-            "do not help; a lower --target, or nii adapt, may."
-        )
+        notes += _too_many_missed(silent, scans, config.miss, each)
     if len(seen.reference()) < 20:  # noqa: PLR2004 - drift.LEAST_REFERENCE
         notes.append(
             "Fewer than 20 containers: the drift test cannot begin, nothing holds for long."

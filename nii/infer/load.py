@@ -4,8 +4,9 @@ The inside of the container is brought to a few cells, and a logistic model weig
 about them: how much they attenuate beside its brightest part, how unlike rows and columns are. It
 needs no pixel pitch and little of the grey curve, so it serves display pictures too. A second such
 model tells a loaded container that is full from one that is partly filled, with goods along less
-than two thirds of it. The weights come with the card (:class:`nii.bundle.LoadSpec`); an older card
-may hold none for the second.
+than two thirds of it; for it columns are sorted by how much they attenuate where cargo stands, and
+the largest step among them counts. The weights come with the card (:class:`nii.bundle.LoadSpec`).
+An older card may hold none for the second, or none for the last features.
 """
 
 from __future__ import annotations
@@ -26,8 +27,15 @@ Filling = Literal["partial", "full"]
 _COLUMNS, _ROWS = 96, 32
 _INSIDE = (slice(4, 25), slice(5, -5))
 """Cells that show the load: below the roof, above floor and chassis, between posts and doors."""
-_TOP, _LOWER = slice(0, 3), slice(10, None)
-"""Rows of the inside: where cargo seldom reaches, and where it stands."""
+_TOP, _LOWER, _STANDING = slice(0, 3), slice(10, None), slice(12, None)
+"""Rows of the inside: where cargo seldom reaches, where it stands, and where low cargo does too."""
+_END_COLUMNS = 8
+"""Columns of the inside at either end: a tenth of its length."""
+_PROFILE = (0.05, 0.2, 0.33, 0.5, 0.67, 0.8)
+"""Shares of the columns, sorted by attenuation, that are held against nearly the darkest ones."""
+_DARKEST = 0.95
+_MARGIN = 4
+"""Columns at either end of the sorted ones in which no step is looked for: posts and doors."""
 _AIR_QUANTILE = 0.98
 _SPARSE = 8
 """Every eighth pixel both ways tells the grey of air well enough."""
@@ -55,7 +63,14 @@ FEATURES = (
     "change_along",
     "change_down",
     "length_over_height",
+    "log_lightest_columns",
+    *(f"log_columns_q{100 * share:02.0f}_over_darkest" for share in _PROFILE),
+    "largest_step",
+    "columns_below_step",
+    "log_lighter_end_over_middle",
+    "log_darker_end_over_middle",
 )
+"""Later versions may add to the end; a card weighs as many as there were when it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +105,7 @@ def load_of(
     features = load_features(transmission, box_xyxy)
     if features is None:
         return None
-    unit = (features - np.asarray(spec.mean)) / np.asarray(spec.scale)
+    unit = (features[: len(spec.mean)] - np.asarray(spec.mean)) / np.asarray(spec.scale)
     score = _probability(unit, spec.weights, spec.bias)
     if score <= _EVEN:
         return Load("empty", round(score, 4))
@@ -142,9 +157,30 @@ def load_features(
             np.abs(np.diff(inside, axis=1)).mean(),
             np.abs(np.diff(inside, axis=0)).mean(),
             part.shape[1] / part.shape[0],
+            *_profile(np.median(inside[_STANDING], axis=0)),
         ],
         np.float64,
     )
+
+
+def _profile(columns: Float64[np.ndarray, " column"]) -> list[float]:
+    """Return how unlike the columns are: sorted, the largest step among them, and the ends."""
+    sizes = np.log(np.maximum(columns, 0) + _SMALL)
+    lightest, *shares, darkest = np.quantile(sizes, (_PROFILE[0], *_PROFILE, _DARKEST)).tolist()
+    steps = np.diff(np.sort(sizes))[_MARGIN:-_MARGIN]
+    place = int(steps.argmax())
+    largest, below = float(steps[place]), (place + _MARGIN + 1) / len(sizes)
+    middle = float(np.median(sizes))
+    ends = [float(np.median(part)) for part in (sizes[:_END_COLUMNS], sizes[-_END_COLUMNS:])]
+    return [
+        lightest,
+        *(share - darkest for share in shares),
+        largest,
+        # A small step stands nowhere in particular.
+        below * min(1.0, 5 * largest),
+        min(ends) - middle,
+        max(ends) - middle,
+    ]
 
 
 def _log_ratio(value: float, reference: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,9 +31,11 @@ from nii.evaluate.calibration import (
     calibrate_bundle,
     calibrated,
     forecast,
+    notes_of,
     page,
 )
-from nii.evaluate.guarantee import GuaranteeConfig
+from nii.evaluate.guarantee import GuaranteeConfig, misses_allowed
+from nii.evaluate.intervals import Proportion
 from nii.evaluate.site import Answers
 from nii.inspection import ModelFacts, ProviderFacts
 from nii.preprocess import PreprocessSpec
@@ -161,6 +164,26 @@ def test_too_few_scans_promise_little_and_say_how_many_are_needed(
     assert made.card.guarantee is not None
     assert not made.card.guarantee.holds
     assert any("scans or more are needed for 90 %" in note for note in made.notes)
+
+
+def test_more_scans_are_asked_for_only_where_they_help(seen: tuple[Answers, Path, Eye]) -> None:
+    """Two of ten missed prove no 50 % yet, but more scans would; six of ten never will."""
+    config = GuaranteeConfig(miss=0.5)
+    made = calibrated(_card(), seen[0], config)
+    (first, second) = (
+        replace(row, at_least=None, threshold=None, counts=Proportion(found, 10))
+        for row, found in zip(made.guarantee.promises, (8, 4), strict=True)
+    )
+    silent = replace(made.guarantee, promises=(first, second))
+    early, late = notes_of(seen[0], seen[0].table(), silent, config)[:2]
+    assert early.startswith(f"Nothing is promised for {first.class_name} yet: 2 of 10 are missed")
+    scans = int(early.split("about ")[1].split()[0])
+    trials = math.ceil(scans * 10 / len(seen[0].rows))
+    allowed = misses_allowed(trials, 0.5, 1 - 0.05 / 2)
+    assert allowed is not None
+    assert allowed >= 0.2 * trials > 2
+    assert late.startswith(f"Nothing is promised for {second.class_name}: ")
+    assert "More scans do not help" in late
 
 
 def test_a_forecast_tries_one_scan_and_writes_nothing(
