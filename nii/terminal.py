@@ -65,10 +65,14 @@ def progress(
 def _lines(what: str, clock: Callable[[], float]) -> Advance:
     """Return a function that tells the progress to a log."""
     begun = told = clock()
+    last, before = begun, 0
 
     def advance(done: int, total: int, text: str) -> None:
-        nonlocal told
+        nonlocal told, begun, last, before
         now = clock()
+        if done < before:  # the next part of the work, which has its own pace
+            begun = last
+        last, before = now, done
         if now - told < SECONDS_BETWEEN_LINES:
             return
         told = now

@@ -58,6 +58,12 @@ def test_long_work_tells_a_log_how_far_it_is(capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "adapting: 2 of 10, about 3 min left loss 1.5"
     assert len(said) == 5
+    with terminal.progress("adapting", clock=lambda: now[0]) as advance:
+        for done in (50, 100, 1, 2, 3):
+            now[0] += 40.0
+            advance(done, 100, "")
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1] == "adapting: 3 of 100, about 65 min left", "the second part has its own pace"
     with terminal.progress("adapting", quiet=True, clock=lambda: now[0]) as advance:
         now[0] += 100.0
         advance(1, 10, "")
