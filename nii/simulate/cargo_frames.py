@@ -120,15 +120,26 @@ def gear(room: Room, rng: np.random.Generator, most: int = 3) -> list[Shape]:
         x = float(rng.uniform(room.x_m[0], max(room.x_m[1] - 0.7, room.x_m[0] + 0.01)))
         y = float(rng.uniform(room.y_m[0] + 0.05, room.y_m[1] - 0.3))
         made = thing(replace(room, x_m=(x, room.x_m[1]), y_m=(y, room.y_m[1])), rng)
+        made = _pushed_in(made, room)
         if all(_within(shape, room) for shape in made):
             shapes += made
     return shapes
 
 
+def _pushed_in(made: list[Shape], room: Room) -> list[Shape]:
+    """Return a thing moved across the vehicle until it no longer reaches through a side wall."""
+    low, high = min(one.y_m[0] for one in made), max(one.y_m[1] for one in made)
+    by = max(room.y_m[0] - low, 0.0) - max(high - room.y_m[1], 0.0)
+    if by == 0:
+        return made
+    return [replace(one, y_m=(one.y_m[0] + by, one.y_m[1] + by)) for one in made]
+
+
 def _within(shape: Shape, room: Room) -> bool:
     x0, x1, low, top = extent(shape)
     along = x0 >= room.x_m[0] and x1 <= room.x_m[1]
-    return along and low >= room.z_m[0] - _SUNK_M and top <= room.z_m[1]
+    across = shape.y_m[0] >= room.y_m[0] - 1e-9 and shape.y_m[1] <= room.y_m[1] + 1e-9
+    return along and across and low >= room.z_m[0] - _SUNK_M and top <= room.z_m[1]
 
 
 def _load_bar(room: Room, rng: np.random.Generator) -> list[Shape]:

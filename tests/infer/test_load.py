@@ -66,6 +66,31 @@ def test_features_have_their_names_and_do_not_depend_on_the_brightness_of_air() 
     np.testing.assert_allclose(features, dimmed, atol=1e-6)
 
 
+def test_a_card_from_before_the_last_features_is_read_as_it_was() -> None:
+    """A card weighs the features that there were when it was made, and ignores later ones."""
+    count = FEATURES.index("log_lightest_columns")
+    filling = FillingSpec(SPEC.weights[:count], -3.5, "weights of the test")
+    new = replace(SPEC, filling=replace(filling, weights=SPEC.weights))
+    old = LoadSpec(
+        SPEC.mean[:count], SPEC.scale[:count], SPEC.weights[:count], SPEC.bias, "older", filling
+    )
+    for load in (0.0, 0.4, 1.0):
+        assert load_of(container(load), BOX, old) == load_of(container(load), BOX, new)
+
+
+def test_half_a_load_makes_a_step_among_the_columns() -> None:
+    """Where goods end, the sorted columns jump; the step stands where the empty part ends."""
+    half = container(0.0)
+    half[150:240, 120:420] *= np.float32(np.exp(-1.0))
+    rows = [load_features(picture, BOX) for picture in (container(1.0), half)]
+    even, step = (dict(zip(FEATURES, row, strict=True)) for row in rows if row is not None)
+    assert step["largest_step"] > 1
+    assert even["largest_step"] < 0.2
+    assert 0.4 < step["columns_below_step"] < 0.6
+    assert step["log_lighter_end_over_middle"] < step["log_darker_end_over_middle"] + 1e-9
+    assert step["log_columns_q05_over_darkest"] < even["log_columns_q05_over_darkest"] - 1
+
+
 def test_a_mirrored_container_is_loaded_the_same() -> None:
     """Left and right mean nothing."""
     picture = container(0.7)

@@ -58,6 +58,7 @@ def test_gear_is_what_a_driver_can_carry() -> None:
             assert x1 <= ROOM.x_m[1]
             assert low >= ROOM.z_m[0] - 0.1
             assert top <= ROOM.z_m[1]
+            assert ROOM.y_m[0] - 1e-9 <= shape.y_m[0] < shape.y_m[1] <= ROOM.y_m[1] + 1e-9
     assert max(weights) < 150
     assert min(weights) == 0
     assert np.median(weights) > 1
