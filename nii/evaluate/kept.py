@@ -32,6 +32,7 @@ from nii.infer.anomaly import Found
 from nii.infer.detect import Detector
 from nii.infer.inspect import Finds, look
 from nii.infer.runtime import ProviderSettings
+from nii.processes import follow_parent
 from nii.scan import Scan
 
 SETTINGS_FILE = "settings.json"
@@ -133,6 +134,7 @@ _keeper: list[Keeper] = []
 
 
 def _open(bundle: Path, folder: Path, threads: int) -> None:
+    follow_parent()
     cv2.setNumThreads(1)  # one of several processes on the same cores
     detector = Detector.open(bundle, settings=ProviderSettings(threads=threads))
     _keeper.append(Keeper(detector, folder))

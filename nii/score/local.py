@@ -8,8 +8,6 @@ process is known for sure: it gets a row with the error, and the others go on.
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 import tempfile
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -19,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 from nii.errors import ProviderError
+from nii.processes import follow_parent
 from nii.score.shards import Outcome, Shard
 from nii.score.worker import Job, Worker
 
@@ -127,17 +126,8 @@ _WORKERS: list[Worker] = []
 
 
 def _start(job: Job, ahead: bool) -> None:  # noqa: FBT001 - positional by the pool's contract
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the work
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    follow_parent()
     _WORKERS.append(Worker(job, ahead=ahead))
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent is gone, also by kill -9."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _score(

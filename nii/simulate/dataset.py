@@ -21,6 +21,7 @@ from nii import formats
 from nii.annotations import coco
 from nii.config import to_dict
 from nii.folders import claim
+from nii.processes import follow_parent
 from nii.provenance import sha256_of_file
 from nii.scan import Grey
 from nii.simulate.source import SimulateConfig, SimulatedScan, simulate
@@ -135,6 +136,7 @@ def _make_all(
 
 
 def _start_worker() -> None:
+    follow_parent()
     cv2.setNumThreads(1)  # one of several processes on the same cores
 
 

@@ -153,6 +153,34 @@ def test_a_process_that_dies_is_reported(
         list(looked_at(keeper, root / "models/compact", paths, 0))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no /proc")
+def test_processes_end_with_a_killed_parent(tmp_path: Path, root: Path) -> None:
+    """After kill -9 of the command none of its processes stays behind."""
+    command = [sys.executable, "-m", "nii.cli", "evaluate", "models/compact"]
+    command += [str(root / "data/samples/labels.json"), "--out", str(tmp_path), "--workers", "2"]
+    quiet = subprocess.DEVNULL
+    running = subprocess.Popen(command, cwd=root, stdout=quiet, stderr=quiet)  # noqa: S603
+    tasks = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+    until = time.monotonic() + 120
+    while not list(tmp_path.glob("answers/*.npz")) and time.monotonic() < until:
+        assert running.poll() is None
+        time.sleep(0.01)
+    children = [int(word) for word in tasks.read_text("utf-8").split()]
+    assert children
+    running.kill()
+    running.wait()
+    while any(_alive(child) for child in children) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(_alive(child) for child in children)
+
+
+def _alive(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text("utf-8").split(") ")[1][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def _die(_: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
