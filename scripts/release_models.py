@@ -66,7 +66,7 @@ PROMISE_SCANNER = "portal_9_6"
 """No preset that any configuration trains on."""
 SECONDS_BETWEEN_LINES = 20
 LOAD_SCANS = 1000
-"""Scans that teach or judge the load state; more change nothing."""
+"""Scans that teach or judge the load state, at most."""
 MINED_SCANS = 110
 """Training scans whose false alarms are shown again."""
 UNFOLD_BATCHES = 12

@@ -147,9 +147,9 @@ def sheet(seen: Answers, paths: dict[str, Path]) -> UInt8[np.ndarray, "height wi
         for box, score, kind in row.benign
         if taxonomy.by_name(kind).group == "threat"
     ]
-    tiles = [_tile(*one, paths) for one in sorted(found, reverse=True)[:SHOWN]]
     blank = np.full((TILE_PX + 16, TILE_PX, 3), 255, np.uint8)
-    tiles += [blank] * (-len(tiles) % COLUMNS or (0 if tiles else COLUMNS))
+    tiles = [_tile(*one, paths) for one in sorted(found, reverse=True)[:SHOWN]] or [blank]
+    tiles += [blank] * (-len(tiles) % COLUMNS)
     rows = [np.hstack(tiles[start : start + COLUMNS]) for start in range(0, len(tiles), COLUMNS)]
     return np.vstack(rows)
 
@@ -166,8 +166,8 @@ def _tile(
     cut = around[top + side : top + 2 * side, left + side : left + 2 * side]
     tile = cv2.cvtColor(cv2.resize(cut, (TILE_PX, TILE_PX)), cv2.COLOR_GRAY2BGR)
     zoom = TILE_PX / side
-    corners = [round((edge - start) * zoom) for edge, start in zip(box, (left, top) * 2)]  # noqa: B905
-    cv2.rectangle(tile, tuple(corners[:2]), tuple(corners[2:]), (0, 70, 255), 1)
+    corners = [(round((x - left) * zoom), round((y - top) * zoom)) for x, y in ((x0, y0), (x1, y1))]
+    cv2.rectangle(tile, *corners, (0, 70, 255), 1)
     label = np.full((16, TILE_PX, 3), 255, np.uint8)
     text = f"{score:.2f} {kind} {name}"[:38]
     cv2.putText(label, text, (3, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (0, 0, 0), 1, cv2.LINE_AA)

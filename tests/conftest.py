@@ -86,6 +86,19 @@ def make_bundle() -> Callable[..., Bundle]:
 
 
 @pytest.fixture(scope="session")
+def is_alive() -> Callable[[int], bool]:
+    """Return how to tell whether a process runs; one that ended, still unwaited, does not."""
+
+    def tell(number: int) -> bool:
+        try:
+            return Path(f"/proc/{number}/stat").read_text("utf-8").split(") ")[1][0] != "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    return tell
+
+
+@pytest.fixture(scope="session")
 def root() -> Path:
     """Return the root of the repository."""
     return ROOT

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,25 +45,19 @@ def pool(tmp_path: Path, root: Path) -> tuple[subprocess.Popen[str], list[int]]:
     return running, children
 
 
-def alive(number: int) -> bool:
-    """Tell whether a process runs; one that ended and was not waited for does not."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text("utf-8").split(") ")[1][0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_a_pool_ends_with_a_killed_parent(pool: tuple[subprocess.Popen[str], list[int]]) -> None:
+def test_a_pool_ends_with_a_killed_parent(
+    pool: tuple[subprocess.Popen[str], list[int]], is_alive: Callable[[int], bool]
+) -> None:
     """Ctrl-C ends none of the pool; kill -9 of the parent ends all of it."""
     running, children = pool
     for child in children:
         os.kill(child, signal.SIGINT)
     time.sleep(0.5)
-    assert all(alive(child) for child in children)
+    assert all(is_alive(child) for child in children)
     running.kill()
     running.wait()
     until = time.monotonic() + 60
-    while any(alive(child) for child in children) and time.monotonic() < until:
+    while any(is_alive(child) for child in children) and time.monotonic() < until:
         time.sleep(0.05)
-    assert not any(alive(child) for child in children)
+    assert not any(is_alive(child) for child in children)

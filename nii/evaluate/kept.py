@@ -8,7 +8,6 @@ folder goes: answers that outlive a change of the program would be no answers.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import multiprocessing
 import os
@@ -33,6 +32,7 @@ from nii.infer.detect import Detector
 from nii.infer.inspect import Finds, look
 from nii.infer.runtime import ProviderSettings
 from nii.processes import follow_parent
+from nii.provenance import sha256_of_file
 from nii.scan import Scan
 
 SETTINGS_FILE = "settings.json"
@@ -77,7 +77,8 @@ class Keeper:
             ProviderError: the hardware gave up.
             ScanFormatError: the scan cannot be read.
         """
-        kept = self.folder / f"{_digest(path)}.npz"
+        digest = scan.sha256 if scan is not None else None  # of the same bytes, taken on reading
+        kept = self.folder / f"{digest or sha256_of_file(path)}.npz"
         before = _read(kept)
         if before is not None:
             return before
@@ -111,7 +112,7 @@ def looked_at(keeper: Keeper, bundle: Path, paths: Sequence[Path], workers: int)
             "workers", found=str(workers), expected="1 or more", remedy="Leave it out for one."
         )
     if workers == 1:
-        yield from (None for _ in paths)
+        yield from [None] * len(paths)
         return
     threads = max(1, (os.cpu_count() or 1) // workers)
     opening = bundle, keeper.folder, threads
@@ -143,11 +144,6 @@ def _open(bundle: Path, folder: Path, threads: int) -> None:
 def _look(path: Path) -> None:
     with contextlib.suppress(NiiError):
         _keeper[0].ask(path)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _packed(found: Found) -> bytes:

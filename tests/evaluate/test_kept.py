@@ -154,7 +154,9 @@ def test_a_process_that_dies_is_reported(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no /proc")
-def test_processes_end_with_a_killed_parent(tmp_path: Path, root: Path) -> None:
+def test_processes_end_with_a_killed_parent(
+    tmp_path: Path, root: Path, is_alive: Callable[[int], bool]
+) -> None:
     """After kill -9 of the command none of its processes stays behind."""
     command = [sys.executable, "-m", "nii.cli", "evaluate", "models/compact"]
     command += [str(root / "data/samples/labels.json"), "--out", str(tmp_path), "--workers", "2"]
@@ -169,16 +171,9 @@ def test_processes_end_with_a_killed_parent(tmp_path: Path, root: Path) -> None:
     assert children
     running.kill()
     running.wait()
-    while any(_alive(child) for child in children) and time.monotonic() < until:
+    while any(is_alive(child) for child in children) and time.monotonic() < until:
         time.sleep(0.05)
-    assert not any(_alive(child) for child in children)
-
-
-def _alive(number: int) -> bool:
-    try:
-        return Path(f"/proc/{number}/stat").read_text("utf-8").split(") ")[1][0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    assert not any(is_alive(child) for child in children)
 
 
 def _die(_: Path) -> None:
