@@ -83,7 +83,11 @@ def main(arguments: list[str]) -> int:
         require_same_classes(read_bundle(options.begin), config)
     config = replace(
         config,
-        train=replace(config.train, count=options.scans or config.train.count),
+        train=replace(
+            config.train,
+            count=options.scans or config.train.count,
+            seed=config.train.seed if options.seed is None else options.seed,
+        ),
         validation=replace(
             config.validation, count=options.validation_scans or config.validation.count
         ),
@@ -355,6 +359,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--config", type=Path, default=CONFIG, help=f"size and data; {CONFIG}")
     parser.add_argument("--scans", type=int, help="scans to learn from; as configured")
+    parser.add_argument("--seed", type=int, help="of these; another shows new ones; as configured")
     parser.add_argument("--validation-scans", type=int, help="and as many test scans")
     parser.add_argument("--benign-scans", type=int, default=300, help="set thresholds; 300")
     parser.add_argument("--promise", type=float, default=0.5, help="share to promise; 0: none; 0.5")

@@ -268,8 +268,15 @@ def test_stop_file_and_one_watch(
 ) -> None:
     """A second watch on the same journal is refused; a file named stop ends the first."""
     monkeypatch.setattr("nii.watch.journal._WAIT_S", 0.05)
-    with running(settings, bench.Marker) as done:
-        wait(settings.state_folder.exists)
+    holds = threading.Event()
+
+    def open_detector() -> Finds:
+        holds.set()  # The journal is opened before the model.
+        marker: Finds = bench.Marker()
+        return marker
+
+    with running(settings, open_detector) as done:
+        wait(holds.is_set)
         with pytest.raises(ConfigError, match="another process"):
             watching.run_once(settings, bench.Marker)
 
