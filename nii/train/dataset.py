@@ -65,6 +65,7 @@ class Batch:
 
     detail: Tensor
     threat_heat: Tensor
+    threat_top: Tensor
     threat_ltrb: Tensor
     threat_weight: Tensor
     anomaly: Tensor
@@ -333,6 +334,7 @@ def collate(samples: list[Sample], *, task: Task, crop_px: int) -> Batch:
     return Batch(
         _stack([c.channels for c in crops], (len(CHANNELS), crop_px, crop_px)),
         _stack([t.centre for t in threats], empty.centre.shape),
+        _stack([t.top for t in threats], empty.top.shape),
         _stack([t.ltrb for t in threats], empty.ltrb.shape),
         _stack([t.weight for t in threats], empty.weight.shape),
         _stack([anomaly_target(c, grid) for c in crops], (1, grid.rows, grid.columns)),

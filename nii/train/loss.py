@@ -9,12 +9,14 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import generalized_box_iou_loss
 
+from nii.train.targets import TOP
 from nii.train.together import ALONE, Group
 
 if TYPE_CHECKING:
     from nii.train.dataset import Batch
 
 _SPARE_CELLS = 100.0
+_LEAST_SHARE = 1e-6
 _BOX_WEIGHT = 1.0
 _INSIDE_WEIGHT = 2.0
 _STRUCTURE_WEIGHT = 1.0
@@ -40,7 +42,7 @@ def detection_loss(
     maps = (part.float() for part in outputs)
     threat_heat, threat_ltrb, centre, inside, structure_ltrb, *anomaly = maps
     parts = {
-        "threat_heat": focal_loss(threat_heat, batch.threat_heat, group),
+        "threat_heat": focal_loss(threat_heat, batch.threat_heat, group, batch.threat_top),
         "threat_box": _BOX_WEIGHT
         * box_loss(threat_ltrb, batch.threat_ltrb, batch.threat_weight, group),
         "structure_centre": _STRUCTURE_WEIGHT * focal_loss(centre, batch.structure_centre, group),
@@ -92,21 +94,33 @@ def anomaly_loss(logits: Tensor, wanted: Tensor, group: Group = ALONE) -> Tensor
     return _ANOMALY_WEIGHT * each + _DICE_WEIGHT * dice
 
 
-def focal_loss(logits: Tensor, hills: Tensor, group: Group = ALONE) -> Tensor:
+def focal_loss(
+    logits: Tensor, hills: Tensor, group: Group = ALONE, shares: Tensor | None = None
+) -> Tensor:
     """Return the penalty-reduced focal loss of a map, per cell at the top of a hill.
 
     A hundred cells are added to the divisor, so that batches without any object, which are many,
     weigh no more than others.
 
+    Args:
+        logits: batch × classes × rows × columns.
+        hills: what they should be.
+        group: the processes that share the batch.
+        shares: how much each cell at a top counts beside the others, 0 elsewhere; all the same
+            where it is left out. Only their ratios matter: what all tops count together is the
+            number of their cells.
+
     Reference:
         Law and Deng 2018 (CornerNet), equation 1, with alpha 2 and beta 4.
     """
     probability = logits.sigmoid()
-    top = (hills >= 0.999).float()  # noqa: PLR2004
+    top = (hills >= TOP).float()
     found = top * (1 - probability) ** 2 * functional.logsigmoid(logits)
     empty = (1 - top) * (1 - hills) ** 4 * probability**2 * functional.logsigmoid(-logits)
-    tops = group.total(top.sum()) + _SPARE_CELLS
-    return -(found.sum() + empty.sum()) * group.count / tops
+    tops = group.total(top.sum())
+    if shares is not None:
+        found = found * shares * tops / group.total(shares.sum()).clamp(min=_LEAST_SHARE)
+    return -(found.sum() + empty.sum()) * group.count / (tops + _SPARE_CELLS)
 
 
 def box_loss(ltrb: Tensor, wanted: Tensor, weight: Tensor, group: Group = ALONE) -> Tensor:

@@ -2,7 +2,7 @@
 
 A box becomes a hill with a flat top of height 1 and Gaussian slopes (after CornerNet and CenterNet:
 Law 2018, Zhou 2019), and the four distances to its sides in the cells near the centre. Where hills
-overlap the higher one wins.
+overlap the higher one wins. A threat counts as the square root of the cells that its top covers.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int64
 
+TOP = 0.999
+"""From here on a hill counts as its top."""
 _FLAT = 0.2
 """Half of the flat top of a hill as a share of the box's side. A pointed hill has one cell a threat
 to learn from; with it a network had learnt nothing after 13,000 crops (docs/log.md)."""
@@ -19,6 +21,9 @@ _THREAT_SIGMA = 0.12
 """Sigma of the slope of the hill as a share of the box's side."""
 _STRUCTURE_SIGMA = 0.10
 _MIN_SIGMA_CELLS = 0.8
+_THREAT_EVENNESS = 0.5
+"""Between 0, where every cell of a top counts the same, so that one large carton outweighs forty
+small bricks, and 1, where every threat does: assumption, halfway."""
 _BOX_HILL = 0.3
 """Distances are learnt where the hill is at least this high: assumption, a third of the object."""
 
@@ -29,13 +34,15 @@ class Targets:
 
     Attributes:
         centre: hills, one plane a class.
+        top: at the tops of hills how much a cell is to count, else 0.
         inside: 1 inside a box of the class.
         ltrb: distances to left, top, right, bottom in image pixels; planes `group · 4` to
             `group · 4 + 3` belong to one group of classes.
-        weight: where and how strongly the distances of a group count.
+        weight: where and how strongly the distances of a group count: the hill times `top`.
     """
 
     centre: Float32[np.ndarray, "class rows columns"]
+    top: Float32[np.ndarray, "class rows columns"]
     inside: Float32[np.ndarray, "class rows columns"]
     ltrb: Float32[np.ndarray, "distance rows columns"]
     weight: Float32[np.ndarray, "group rows columns"]
@@ -55,14 +62,16 @@ def threat_targets(
 ) -> Targets:
     """Return maps for `count` threat classes that share one set of distances."""
     groups = np.zeros(len(planes), np.int64)
-    return _targets(boxes_xyxy, (planes, groups), (count, 1), grid, _THREAT_SIGMA)
+    return _targets(
+        boxes_xyxy, (planes, groups), (count, 1), grid, (_THREAT_SIGMA, _THREAT_EVENNESS)
+    )
 
 
 def structure_targets(
     boxes_xyxy: Float32[np.ndarray, "n 4"], planes: Int64[np.ndarray, " n"], count: int, grid: Grid
 ) -> Targets:
     """Return maps for `count` structure classes with distances of their own."""
-    return _targets(boxes_xyxy, (planes, planes), (count, count), grid, _STRUCTURE_SIGMA)
+    return _targets(boxes_xyxy, (planes, planes), (count, count), grid, (_STRUCTURE_SIGMA, 0.0))
 
 
 def _targets(
@@ -70,24 +79,31 @@ def _targets(
     planes_groups: tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]],
     counts: tuple[int, int],
     grid: Grid,
-    sigma: float,
+    form: tuple[float, float],
 ) -> Targets:
+    sigma, evenness = form
     shape = (grid.rows, grid.columns)
     centre = np.zeros((counts[0], *shape), np.float32)
+    top = np.zeros((counts[0], *shape), np.float32)
     inside = np.zeros((counts[0], *shape), np.float32)
     ltrb = np.ones((4 * counts[1], *shape), np.float32)
+    highest = np.zeros((counts[1], *shape), np.float32)
     weight = np.zeros((counts[1], *shape), np.float32)
     y = (np.arange(grid.rows, dtype=np.float32)[:, None] + 0.5) * grid.stride
     x = (np.arange(grid.columns, dtype=np.float32)[None, :] + 0.5) * grid.stride
     for box, plane, group in zip(boxes_xyxy, *planes_groups, strict=True):
         hill = _hill(box, x, y, sigma, grid.stride)
+        peak = hill >= TOP
+        share = np.float32(max(np.count_nonzero(peak), 1) ** -evenness)
         centre[plane] = np.maximum(centre[plane], hill)
+        top[plane] = np.maximum(top[plane], np.where(peak, share, np.float32(0)))
         inside[plane] = np.maximum(inside[plane], _cover(box, x, y, grid.stride))
         distances = np.stack(np.broadcast_arrays(x - box[0], y - box[1], box[2] - x, box[3] - y))
-        here = (hill >= _BOX_HILL) & (hill > weight[group]) & (distances.min(axis=0) > 0)
-        weight[group][here] = hill[here]
+        here = (hill >= _BOX_HILL) & (hill > highest[group]) & (distances.min(axis=0) > 0)
+        highest[group][here] = hill[here]
+        weight[group][here] = hill[here] * share
         ltrb[4 * group : 4 * group + 4][:, here] = distances[:, here]
-    return Targets(centre, inside, ltrb, weight)
+    return Targets(centre, top, inside, ltrb, weight)
 
 
 def _hill(

@@ -34,6 +34,7 @@ def make_batch(box: list[float] | None, crops: int = 2) -> Batch:
     return Batch(
         detail=torch.zeros(crops, 4, 64, 64),
         threat_heat=stack(threat.centre, crops),
+        threat_top=stack(threat.top, crops),
         threat_ltrb=stack(threat.ltrb, crops),
         threat_weight=stack(threat.weight, crops),
         anomaly=stack(threat.inside[:1].round(), crops),
@@ -140,6 +141,23 @@ def test_the_focal_loss_falls_as_the_top_rises() -> None:
         for top in (-2.0, -1.5, -1.0)
     ]
     assert losses[0] > losses[2]
+
+
+def test_shares_move_weight_between_tops_and_add_none() -> None:
+    """Equal shares of any size change nothing; the top with the greater share decides more."""
+    hills = torch.zeros(1, 1, 4, 8)
+    hills[..., 1, 1] = hills[..., 1, 5:7] = 1
+    logits = torch.full_like(hills, -6.0)
+    plain = focal_loss(logits, hills)
+    torch.testing.assert_close(focal_loss(logits, hills, shares=0.3 * hills), plain)
+    small = hills.clone()
+    small[..., 5:7] = 0.25
+    found, missed = logits.clone(), logits.clone()
+    found[..., 1, 1] = missed[..., 1, 5:7] = 6.0
+    assert float(focal_loss(found, hills)) > float(focal_loss(missed, hills))
+    assert float(focal_loss(found, hills, shares=small)) < float(
+        focal_loss(missed, hills, shares=small)
+    )
 
 
 def test_boxes_count_only_where_they_carry_weight() -> None:

@@ -102,7 +102,7 @@ def test_a_batch_without_any_box_is_learnt_from(run: Run, batch: Batch) -> None:
 
 def test_a_batch_without_crops_leaves_the_detail_branch_sound(run: Run, batch: Batch) -> None:
     """Training structures only keeps every weight and running mean a number."""
-    parts = ("detail", "threat_heat", "threat_ltrb", "threat_weight")
+    parts = ("detail", "threat_heat", "threat_top", "threat_ltrb", "threat_weight")
     bare = replace(batch, **{name: getattr(batch, name)[:0] for name in parts})
     assert run.learn(bare, 1e-3) is not None
     assert all(bool(torch.isfinite(value).all()) for value in _values(run.average))
@@ -167,8 +167,8 @@ def test_an_epoch_ends_with_its_last_batch(run: Run) -> None:
     assert places == [(0, 1), (1, 0), (1, 1)]
 
 
-_TARGETS = ("threat_heat", "threat_weight", "structure_centre", "structure_inside",
-            "structure_weight")  # fmt: skip
+_TARGETS = ("threat_heat", "threat_top", "threat_weight", "structure_centre",
+            "structure_inside", "structure_weight")  # fmt: skip
 
 
 def _values(network: nn.Module) -> list[Tensor]:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nii.train.targets import Grid, structure_targets, threat_targets
+from nii.train.targets import TOP, Grid, structure_targets, threat_targets
 
 GRID = Grid(rows=32, columns=48, stride=4)
 boxes = st.tuples(
@@ -27,7 +27,20 @@ def test_the_hill_is_one_where_the_centre_is_and_distances_lead_to_the_sides(
     x, y = (column + 0.5) * GRID.stride, (row + 0.5) * GRID.stride
     left, top, right, bottom = targets.ltrb[:, row, column]
     np.testing.assert_allclose([x - left, y - top, x + right, y + bottom], box[0], atol=1e-4)
-    assert targets.weight[0, row, column] == 1
+    assert targets.weight[0, row, column] == targets.top[0, row, column] > 0
+
+
+def test_a_threat_counts_as_the_root_of_its_cells_and_a_structure_as_all_of_them() -> None:
+    """A small threat has few cells, and each of them counts more."""
+    both = np.asarray([[4, 4, 24, 24], [40, 20, 120, 100]], np.float32)
+    planes = np.asarray([0, 1], np.int64)
+    threats = threat_targets(both, planes, 2, GRID)
+    cells = np.count_nonzero(threats.top, axis=(1, 2))
+    assert cells[1] >= 9 * cells[0]
+    np.testing.assert_allclose(threats.top.sum(axis=(1, 2)), np.sqrt(cells), rtol=1e-6)
+    np.testing.assert_array_equal(threats.top > 0, threats.centre >= TOP)
+    structures = structure_targets(both, planes, 2, GRID)
+    assert set(np.unique(structures.top)) == {0, 1}
 
 
 @given(boxes)
