@@ -113,6 +113,7 @@ def adapt(  # noqa: PLR0913 - each is a flag
     *,
     benign: tuple[Path, ...],
     out: Path,
+    cleared: tuple[Path, ...] = (),
     minutes: Annotated[float, Parameter(validator=Number(gt=0))] = 10.0,
     steps: _Count | None = None,
     suspect_share: _Share = 0.05,
@@ -126,9 +127,10 @@ def adapt(  # noqa: PLR0913 - each is a flag
 ) -> int:
     """Adapt a model to a site: fine-tune it on threats projected into the site's benign scans.
 
-    Scans in which the model is surest of a threat are held back, and named for a person to look at.
-    A quarter of the others is kept apart. The new bundle is written only if it is better there, and
-    loses no more than the tolerance on simulated scans. It is calibrated, and not signed.
+    Scans in which the model is surest of a threat are held back, and named for a person to look at:
+    those that prove benign teach most, so name them with --cleared. A quarter of the others is kept
+    apart. The new bundle is written only if it is better there, and loses no more than the
+    tolerance on simulated scans. It is calibrated, and not signed.
     Interrupted, it goes on when run again.
 
     Example: nii adapt models/compact --benign local_scans --out models/compact_here --minutes 10
@@ -137,6 +139,7 @@ def adapt(  # noqa: PLR0913 - each is a flag
         bundle: folder of the model, with weights.npz.
         benign: scans without threats, or folders of them; may be repeated.
         out: folder of the new bundle.
+        cleared: scans that a person looked at and found benign, or folders of them: not held back.
         minutes: longest time of the fine-tuning; all else takes about as long again.
         steps: most steps of the optimiser; as many as the time allows where not given.
         suspect_share: share of the scans, those of the highest scores, held back for a person.
@@ -156,6 +159,7 @@ def adapt(  # noqa: PLR0913 - each is a flag
 
     try:
         groups = formats.find(benign)
+        looked_at = formats.find(cleared)
     except ScanFormatError as error:
         return complain(str(error), 2)
     if out.resolve() == bundle.resolve():
@@ -173,7 +177,7 @@ def adapt(  # noqa: PLR0913 - each is a flag
     adapting.require_weights(source)
     with progress("looking at the scans") as advance:
         scored = adapting.look_at(groups, base, lambda done, total: advance(done, total, ""))
-    local = adapting.sort_out(groups, scored, config)
+    local = adapting.sort_out(groups, scored, config, looked_at)
     say("\n".join(adapting.sorted_in_words(local)))
     adapting.require_enough(local)
     if dry_run:

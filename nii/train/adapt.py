@@ -37,7 +37,7 @@ from nii.evaluate.site import Answers, Known, answers, judged_site, seen_contain
 from nii.infer.detect import Detector
 from nii.infer.inspect import container_scores
 from nii.infer.metadata import with_metadata
-from nii.provenance import Provenance
+from nii.provenance import Provenance, sha256_of_file
 from nii.simulate.dataset import DatasetConfig, write_dataset
 from nii.simulate.projection import ProjectionConfig, makeable
 from nii.simulate.source import SimulateConfig, simulate
@@ -137,6 +137,7 @@ def sort_out(
     groups: Sequence[tuple[Path, ...]],
     scored: Mapping[tuple[Path, ...], tuple[float, tuple[Box, ...]]],
     config: AdaptConfig,
+    cleared: Sequence[tuple[Path, ...]] = (),
 ) -> Sorted:
     """Decide which local scans teach, which measure, and which a person should look at first.
 
@@ -145,11 +146,15 @@ def sort_out(
         scored: highest threat score and containers of each scan as the base model sees it; scans
             that are missing are unusable.
         config: the shares.
+        cleared: files of scans that a person looked at and found benign: never held back, and no
+            other scan is in their place. Their false alarms are what there is most to learn from.
     """
     usable = [f for f in groups if len(f) == 1 and f in scored and scored[f][1]]
     order = sorted(usable, key=lambda files: (-scored[files][0], files))
     count = min(len(order), max(1, math.ceil(config.suspect_share * len(order))))
-    suspects, trusted = order[:count], sorted(order[count:])
+    known = {tuple(path.resolve() for path in files) for files in cleared}
+    suspects = [f for f in order[:count] if tuple(path.resolve() for path in f) not in known]
+    trusted = sorted(set(order).difference(suspects))
     drawn = np.random.default_rng([config.seed, 1]).permutation(len(trusted))
     cut = math.ceil(config.held_share * len(trusted))
     held = [trusted[row] for row in sorted(drawn[:cut])]
@@ -441,7 +446,8 @@ def _teaching(local: Sorted, folder: Path, on_progress: Progress) -> list[CocoIm
     folder.mkdir(parents=True, exist_ok=True)
     kind, images = taxonomy.by_name("container").class_id, []
     for number, (files, boxes) in enumerate(local.teaching):
-        copy = folder / f"{number:06}{files[0].suffix}"
+        # The digest in the name: another choice of scans must not find the copies of this one.
+        copy = folder / f"{number:06}_{sha256_of_file(files[0])[:12]}{files[0].suffix}"
         if not copy.is_file():
             shutil.copyfile(files[0], copy)
         scan, count = formats.read(copy), len(boxes)

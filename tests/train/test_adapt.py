@@ -76,6 +76,18 @@ def test_planted_threats_are_held_back_and_named() -> None:
     assert not {f for f, _ in local.teaching} & {f for f, _ in local.held}
 
 
+def test_what_a_person_cleared_is_used_and_no_other_scan_held_back_for_it(tmp_path: Path) -> None:
+    """Of five suspects three prove benign: two stay held back, and 98 scans teach or measure."""
+    groups: list[tuple[Path, ...]] = [(tmp_path / f"{number:03}.png",) for number in range(100)]
+    scored = {files: (number / 100, _BOX) for number, files in enumerate(groups)}
+    cleared = [(tmp_path / "x" / ".." / f"{number:03}.png",) for number in (3, 95, 96, 99)]
+    (tmp_path / "x").mkdir()
+    local = sort_out(groups, scored, AdaptConfig(suspect_share=0.05), cleared)
+    assert [path.stem for path, _ in local.suspects] == ["098", "097"]
+    used = {files for files, _ in (*local.teaching, *local.held)}
+    assert used == set(groups) - {groups[97], groups[98]}
+
+
 def test_scans_without_container_or_in_several_files_teach_nothing() -> None:
     """They are named as unusable, not lost."""
     groups = [(Path("a.png"),), (Path("b.png"),), (Path("c.dcs"), Path("d.dcs")), (Path("e.png"),)]
