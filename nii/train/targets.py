@@ -94,7 +94,7 @@ def _targets(
     for box, plane, group in zip(boxes_xyxy, *planes_groups, strict=True):
         hill = _hill(box, x, y, sigma, grid.stride)
         peak = hill >= TOP
-        share = np.float32(max(np.count_nonzero(peak), 1) ** -evenness)
+        share = np.float32(max(int(np.count_nonzero(peak)), 1) ** -evenness)
         centre[plane] = np.maximum(centre[plane], hill)
         top[plane] = np.maximum(top[plane], np.where(peak, share, np.float32(0)))
         inside[plane] = np.maximum(inside[plane], _cover(box, x, y, grid.stride))
