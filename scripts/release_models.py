@@ -81,13 +81,11 @@ def main(arguments: list[str]) -> int:
     config = without(read_config(options.config), options.without)
     if options.begin is not None:
         require_same_classes(read_bundle(options.begin), config)
+    seed = config.train.seed if options.seed is None else options.seed
+    require_fresh_scans(seed, config.validation.seed)
     config = replace(
         config,
-        train=replace(
-            config.train,
-            count=options.scans or config.train.count,
-            seed=config.train.seed if options.seed is None else options.seed,
-        ),
+        train=replace(config.train, count=options.scans or config.train.count, seed=seed),
         validation=replace(
             config.validation, count=options.validation_scans or config.validation.count
         ),
@@ -173,6 +171,25 @@ def require_same_classes(bundle: Bundle, config: TrainConfig) -> None:
             found=f"{bundle.folder} knows {', '.join(found)}",
             expected=", ".join(wanted),
             remedy="Begin from another bundle, or leave --begin out: weights are then drawn.",
+        )
+
+
+def require_fresh_scans(seed: int, first: int) -> None:
+    """Refuse to learn from scans that judge.
+
+    Args:
+        seed: of the scans to learn from.
+        first: of the validation; what else judges has the seeds after it.
+
+    Raises:
+        ConfigError: they would be the same scans.
+    """
+    if first <= seed <= first + PROMISE_SEED_STEP:
+        raise ConfigError(
+            "--seed",
+            found=str(seed),
+            expected=f"none of {first} to {first + PROMISE_SEED_STEP}, which judge the model",
+            remedy="Take another.",
         )
 
 

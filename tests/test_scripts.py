@@ -15,20 +15,25 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from nii.bundle import read_bundle
 from nii.errors import ConfigError
+
+
+def script(root: Path, name: str) -> ModuleType:
+    """Return a script as a module."""
+    spec = importlib.util.spec_from_file_location(name, root / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
 def unseen(root: Path) -> ModuleType:
     """Return scripts/unseen_kinds.py as a module."""
-    path = root / "scripts" / "unseen_kinds.py"
-    spec = importlib.util.spec_from_file_location("unseen_kinds", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["unseen_kinds"] = module
-    spec.loader.exec_module(module)
-    return module
+    return script(root, "unseen_kinds")
 
 
 def test_auroc_is_the_share_of_pairs_in_order(unseen: ModuleType, rng: np.random.Generator) -> None:
@@ -107,6 +112,75 @@ def test_twins_show_the_same_container(unseen: ModuleType) -> None:
     (mine, *_), (theirs, *_) = unseen.containers(clean), unseen.containers(threat)
     assert mine[1::2] == theirs[1::2]
     assert abs(mine[0] - theirs[0]) < 0.05 * (mine[2] - mine[0])
+
+
+TINY = """
+name = "tiny"
+epochs = 400
+max_steps = 3
+batch_scans = 2
+workers = 0
+validation_scans = 2
+model = { width = 8, depth = 1, overview_width = 8, anomaly = true }
+
+[train]
+count = 14
+seed = 11
+crops_per_scan = 2
+crop_px = 64
+overview_share = 1.0
+
+[train.simulate.scene]
+height_px = [300, 301]
+pitch_mm = [10.0, 14.0]
+threats = [1, 3]
+loads = { empty = 0.5 }
+
+[validation]
+count = 8
+seed = 21
+
+[validation.simulate.scene]
+height_px = [300, 301]
+pitch_mm = [10.0, 14.0]
+threats = [1, 2]
+loads = { empty = 0.5 }
+"""
+
+
+@pytest.mark.slow
+def test_a_release_is_made_in_several_calls_and_begins_the_next(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Scans, thresholds, report and bundle; a call that ended goes on, and a wider network too."""
+    pytest.importorskip("torch", reason="training needs torch, which is not installed")
+    release = script(root, "release_models")
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "tiny.toml"
+    config.write_text(TINY, "utf-8")
+    words = ["--config", str(config), "--promise", "0", "--workers", "1", "--benign-scans", "2"]
+    words += ["--harden-minutes", "0", "--version", "1.0"]
+    first = [*words, "--bundle", "made", "--folder", "runs"]
+    parts = ("train", "validation", "test", "benign")
+    assert release.main([*first, "--call-minutes", "0"]) == 3
+    assert not Path("made").exists()
+    assert release.main(first) == 0
+    made = read_bundle(tmp_path / "made")
+    assert made.card.version == "1.0"
+    assert "benign scans" in made.card.thresholds.basis
+    assert (tmp_path / "runs" / "report" / "index.html").is_file()
+    assert "call again to go on" in capsys.readouterr().out
+    Path("again").mkdir()
+    for part in parts:
+        Path("again", part).symlink_to(Path("runs", part).resolve())
+    config.write_text(TINY.replace("width = 8", "width = 12", 1), "utf-8")
+    again = [*words, "--bundle", "wide", "--folder", "again", "--begin", "made"]
+    assert release.main([*again, "--refine-minutes", "0"]) == 0
+    wide = read_bundle(tmp_path / "wide").model_path.stat().st_size
+    assert wide > made.model_path.stat().st_size
+    for seed in range(21, 25):
+        with pytest.raises(ConfigError, match="which judge the model"):
+            release.main([*first, "--seed", str(seed)])
 
 
 @pytest.mark.parametrize(("free_gb", "fits"), [(9, False), (11, True)])
