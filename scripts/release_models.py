@@ -108,7 +108,8 @@ def main(arguments: list[str]) -> int:
     network, _ = trained(part.folder)
     checked = validate(network, replace(part, validation_scans=part.validation.count))
     print("thresholds from", checked.thresholds.basis)
-    checked = replace(checked, load=learn_load(part))
+    base = read_bundle(options.begin).card.load if options.begin else None
+    checked = replace(checked, load=learn_load(part, base))
     bundle = export(
         part.folder,
         options.bundle,
@@ -258,8 +259,11 @@ def hardened(config: TrainConfig, places: Path, minutes: float) -> TrainConfig:
     )
 
 
-def learn_load(config: TrainConfig) -> LoadSpec:
-    """Fit the load state to training scans and say how good it is on validation scans."""
+def learn_load(config: TrainConfig, base: LoadSpec | None = None) -> LoadSpec:
+    """Fit the load state to training scans and say how good it is on validation scans.
+
+    That of the bundle where training began stays, unless the new one is better there.
+    """
     teaching, judging = (
         read_coco(data.annotations, data.images).images
         for data in (config.train, config.validation)
@@ -275,6 +279,11 @@ def learn_load(config: TrainConfig) -> LoadSpec:
     )
     print("load state:", basis)
     told = filling_accuracy(held_out, spec)
+    if base is not None:
+        before = balanced_accuracy(held_out, base), filling_accuracy(held_out, base) or 0.0
+        print(f"of the bundle before: {before[0]:.3f}, {before[1]:.3f}; now {accuracy:.3f}, {told}")
+        if sum(before) >= accuracy + (told or 0.0):
+            return base
     if spec.filling is None or told is None:
         return replace(spec, basis=basis)
     filling = (
