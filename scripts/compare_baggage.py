@@ -78,11 +78,11 @@ class Ours(nn.Module):
         grid = Grid(HEIGHT // STRIDE, WIDTH // STRIDE, STRIDE)
         wanted = [threat_targets(one.boxes, one.kinds, self.classes, grid) for one in batch]
         heat, sides = self.maps(stacked(batch))
-        hills, top, ltrb, weight = (
+        hills, ltrb, weight = (
             torch.from_numpy(np.stack([getattr(one, part) for one in wanted]))
-            for part in ("centre", "top", "ltrb", "weight")
+            for part in ("centre", "ltrb", "weight")
         )
-        return focal_loss(heat, hills, shares=top) + box_loss(sides, ltrb, weight)
+        return focal_loss(heat, hills) + box_loss(sides, ltrb, weight)
 
     def find(self, one: Picture) -> Found:
         """Return what is seen in one scan: peaks of the heat, each with its box."""

@@ -88,6 +88,9 @@ class DataConfig:
     into it, see :mod:`nii.train.pairs`. Each pair counts as two crops."""
     threat_weights: tuple[float, ...] = ()
     """How often pairs show each threat class, beside the others; all alike where none are given."""
+    threat_evenness: float = 0.0
+    """How evenly threats of different size count: at 0 each by the cells that the top of its hill
+    covers, so that one large carton outweighs forty small bricks; at 1 all alike."""
     detail: bool = True
     """Learn threats from crops; without it only structures are learnt, from overviews."""
     overview_variants: int = 1
@@ -120,6 +123,7 @@ class DataConfig:
         _require(both <= 1, "display_share and single_energy_share add up to more than 1")
         weighed = all(weight > 0 for weight in self.threat_weights)
         _require(weighed, "a threat weight is not positive")
+        _require(0 <= self.threat_evenness <= 1, "threat_evenness lies outside 0 to 1")
         if self.source == "coco":
             _require(self.annotations is not None, "annotations is missing for source 'coco'")
 

@@ -201,7 +201,9 @@ def training_loader(
         shuffle=True,
         generator=order,
         num_workers=workers,
-        collate_fn=partial(collate, task=task, crop_px=config.crop_px),
+        collate_fn=partial(
+            collate, task=task, crop_px=config.crop_px, evenness=config.threat_evenness
+        ),
         drop_last=len(source) >= batch_scans,
         timeout=_WORKER_TIMEOUT_S if workers else 0,
         worker_init_fn=_start_worker,
@@ -309,7 +311,7 @@ class TrainingSet(Dataset[Any]):
         return tuple(vary_overview(seen, rng) for _ in range(self._config.overview_variants))
 
 
-def collate(samples: list[Sample], *, task: Task, crop_px: int) -> Batch:
+def collate(samples: list[Sample], *, task: Task, crop_px: int, evenness: float = 0.0) -> Batch:
     """Join samples; overviews are padded with air on the right to the widest."""
     crops = [crop for sample in samples for crop in sample.crops]
     overviews = [overview for sample in samples for overview in sample.overviews]
@@ -318,7 +320,7 @@ def collate(samples: list[Sample], *, task: Task, crop_px: int) -> Batch:
     grid = Grid(crop_px // _THREAT_STRIDE, crop_px // _THREAT_STRIDE, _THREAT_STRIDE)
     wide = Grid(height // _STRUCTURE_STRIDE, widest // _STRUCTURE_STRIDE, _STRUCTURE_STRIDE)
     threats = [
-        threat_targets(c.boxes_xyxy, _planes(c, task.threats), len(task.threats), grid)
+        threat_targets(c.boxes_xyxy, _planes(c, task.threats), len(task.threats), grid, evenness)
         for c in crops
     ]
     structures = [

@@ -2,7 +2,7 @@
 
 A box becomes a hill with a flat top of height 1 and Gaussian slopes (after CornerNet and CenterNet:
 Law 2018, Zhou 2019), and the four distances to its sides in the cells near the centre. Where hills
-overlap the higher one wins. A threat counts as the square root of the cells that its top covers.
+overlap the higher one wins.
 """
 
 from __future__ import annotations
@@ -21,9 +21,6 @@ _THREAT_SIGMA = 0.12
 """Sigma of the slope of the hill as a share of the box's side."""
 _STRUCTURE_SIGMA = 0.10
 _MIN_SIGMA_CELLS = 0.8
-_THREAT_EVENNESS = 0.5
-"""Between 0, where every cell of a top counts the same, so that one large carton outweighs forty
-small bricks, and 1, where every threat does: assumption, halfway."""
 _BOX_HILL = 0.3
 """Distances are learnt where the hill is at least this high: assumption, a third of the object."""
 
@@ -58,13 +55,18 @@ class Grid:
 
 
 def threat_targets(
-    boxes_xyxy: Float32[np.ndarray, "n 4"], planes: Int64[np.ndarray, " n"], count: int, grid: Grid
+    boxes_xyxy: Float32[np.ndarray, "n 4"],
+    planes: Int64[np.ndarray, " n"],
+    count: int,
+    grid: Grid,
+    evenness: float = 0.0,
 ) -> Targets:
-    """Return maps for `count` threat classes that share one set of distances."""
+    """Return maps for `count` threat classes that share one set of distances.
+
+    A threat counts as n ** (1 - evenness), where n is the number of cells at the top of its hill.
+    """
     groups = np.zeros(len(planes), np.int64)
-    return _targets(
-        boxes_xyxy, (planes, groups), (count, 1), grid, (_THREAT_SIGMA, _THREAT_EVENNESS)
-    )
+    return _targets(boxes_xyxy, (planes, groups), (count, 1), grid, (_THREAT_SIGMA, evenness))
 
 
 def structure_targets(

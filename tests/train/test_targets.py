@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,14 +31,15 @@ def test_the_hill_is_one_where_the_centre_is_and_distances_lead_to_the_sides(
     assert targets.weight[0, row, column] == targets.top[0, row, column] > 0
 
 
-def test_a_threat_counts_as_the_root_of_its_cells_and_a_structure_as_all_of_them() -> None:
-    """A small threat has few cells, and each of them counts more."""
+@pytest.mark.parametrize("evenness", [0.0, 0.5, 1.0])
+def test_a_threat_counts_as_a_power_of_its_cells_and_a_structure_as_all(evenness: float) -> None:
+    """A small threat has few cells; the more evenly threats count, the more each of them does."""
     both = np.asarray([[4, 4, 24, 24], [40, 20, 120, 100]], np.float32)
     planes = np.asarray([0, 1], np.int64)
-    threats = threat_targets(both, planes, 2, GRID)
+    threats = threat_targets(both, planes, 2, GRID, evenness)
     cells = np.count_nonzero(threats.top, axis=(1, 2))
     assert cells[1] >= 9 * cells[0]
-    np.testing.assert_allclose(threats.top.sum(axis=(1, 2)), np.sqrt(cells), rtol=1e-6)
+    np.testing.assert_allclose(threats.top.sum(axis=(1, 2)), cells ** (1 - evenness), rtol=1e-6)
     np.testing.assert_array_equal(threats.top > 0, threats.centre >= TOP)
     structures = structure_targets(both, planes, 2, GRID)
     assert set(np.unique(structures.top)) == {0, 1}
