@@ -119,7 +119,8 @@ def focal_loss(
     empty = (1 - top) * (1 - hills) ** 4 * probability**2 * functional.logsigmoid(-logits)
     tops = group.total(top.sum())
     if shares is not None:
-        found = found * shares * tops / group.total(shares.sum()).clamp(min=_LEAST_SHARE)
+        # Equal shares give a factor of exactly 1.
+        found = found * (shares * (tops / group.total(shares.sum()).clamp(min=_LEAST_SHARE)))
     return -(found.sum() + empty.sum()) * group.count / (tops + _SPARE_CELLS)
 
 

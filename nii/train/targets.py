@@ -35,7 +35,7 @@ class Targets:
         inside: 1 inside a box of the class.
         ltrb: distances to left, top, right, bottom in image pixels; planes `group · 4` to
             `group · 4 + 3` belong to one group of classes.
-        weight: where and how strongly the distances of a group count: the hill times `top`.
+        weight: where and how strongly the distances of a group count: hill times share.
     """
 
     centre: Float32[np.ndarray, "class rows columns"]

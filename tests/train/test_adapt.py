@@ -343,5 +343,5 @@ def test_planted_threats_do_not_poison_an_adaptation(
     poisoned = smoke.adapted("planted", {3, 11}, config, sort=True)
     assert clean > 0.85
     assert poisoned > clean - 0.1
-    blind = replace(config, pair_share=0.02, max_steps=40)
+    blind = replace(config, pair_share=0.02)
     assert smoke.adapted("believed", set(range(14)), blind, sort=False) < clean - 0.15
