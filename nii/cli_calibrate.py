@@ -162,6 +162,8 @@ def adapt(  # noqa: PLR0913 - each is a flag
         looked_at = formats.find(cleared)
     except ScanFormatError as error:
         return complain(str(error), 2)
+    if strange := adapting.not_among(looked_at, groups):
+        return complain(f"{strange[0][0]} is cleared but not among the benign scans.", 2)
     if out.resolve() == bundle.resolve():
         return complain(f"{out} is the bundle itself. Name another folder for the new one.", 2)
     place = work or out.with_name(f"{out.name}.adaptation")

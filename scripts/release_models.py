@@ -262,7 +262,8 @@ def hardened(config: TrainConfig, places: Path, minutes: float) -> TrainConfig:
 def learn_load(config: TrainConfig, base: LoadSpec | None = None) -> LoadSpec:
     """Fit the load state to training scans and say how good it is on validation scans.
 
-    That of the bundle where training began stays, unless the new one is better there.
+    That of the bundle where training began stays, unless the new one is better there or reads
+    other features.
     """
     teaching, judging = (
         read_coco(data.annotations, data.images).images
@@ -279,7 +280,7 @@ def learn_load(config: TrainConfig, base: LoadSpec | None = None) -> LoadSpec:
     )
     print("load state:", basis)
     told = filling_accuracy(held_out, spec)
-    if base is not None:
+    if base is not None and len(base.mean) == len(spec.mean):
         before = balanced_accuracy(held_out, base), filling_accuracy(held_out, base) or 0.0
         print(f"of the bundle before: {before[0]:.3f}, {before[1]:.3f}; now {accuracy:.3f}, {told}")
         if sum(before) >= accuracy + (told or 0.0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -108,6 +109,18 @@ def test_a_bundle_without_weights_cannot_be_adapted(
     assert cli.main([*words, "--allow-unsigned"]) == 1
     assert "no weights.npz" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_cleared_scan_must_be_one_of_the_benign(
+    bundle: Path, benign: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Code 2 and the file's name: a slip must not leave a scan held back unnoticed."""
+    pytest.importorskip("torch", reason="the extra [train] is not installed")
+    scan = shutil.copy(min(path for path in benign.iterdir() if path.is_file()), tmp_path)
+    words = ["adapt", str(bundle), "--benign", str(benign), "--out", str(tmp_path / "o")]
+    assert cli.main([*words, "--allow-unsigned", "--cleared", str(scan)]) == 2
+    assert f"{scan} is cleared but not among the benign" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
 
 
 def test_the_state_of_a_guarantee_is_shown_and_reset_by_name_only(

@@ -164,7 +164,10 @@ def test_a_release_is_made_in_several_calls_and_begins_the_next(
     parts = ("train", "validation", "test", "benign")
     assert release.main([*first, "--call-minutes", "0"]) == 3
     assert not Path("made").exists()
+    scans = {path: path.stat().st_mtime_ns for path in Path("runs").glob("t*/scans/*")}
     assert release.main(first) == 0
+    assert len(scans) >= 14 + 8
+    assert all(path.stat().st_mtime_ns == made for path, made in scans.items())
     made = read_bundle(tmp_path / "made")
     assert made.card.version == "1.0"
     assert "benign scans" in made.card.thresholds.basis

@@ -152,8 +152,7 @@ def sort_out(
     usable = [f for f in groups if len(f) == 1 and f in scored and scored[f][1]]
     order = sorted(usable, key=lambda files: (-scored[files][0], files))
     count = min(len(order), max(1, math.ceil(config.suspect_share * len(order))))
-    known = {tuple(path.resolve() for path in files) for files in cleared}
-    suspects = [f for f in order[:count] if tuple(path.resolve() for path in f) not in known]
+    suspects = not_among(order[:count], cleared)
     trusted = sorted(set(order).difference(suspects))
     drawn = np.random.default_rng([config.seed, 1]).permutation(len(trusted))
     cut = math.ceil(config.held_share * len(trusted))
@@ -165,6 +164,14 @@ def sort_out(
         tuple((files[0], scored[files][0]) for files in suspects),
         tuple(files[0] for files in groups if files not in usable),
     )
+
+
+def not_among(
+    groups: Sequence[tuple[Path, ...]], others: Sequence[tuple[Path, ...]]
+) -> list[tuple[Path, ...]]:
+    """Return the scans that are none of the others, by whatever path their files are named."""
+    known = {tuple(path.resolve() for path in files) for files in others}
+    return [files for files in groups if tuple(path.resolve() for path in files) not in known]
 
 
 def look_at(

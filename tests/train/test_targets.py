@@ -28,7 +28,7 @@ def test_the_hill_is_one_where_the_centre_is_and_distances_lead_to_the_sides(
     x, y = (column + 0.5) * GRID.stride, (row + 0.5) * GRID.stride
     left, top, right, bottom = targets.ltrb[:, row, column]
     np.testing.assert_allclose([x - left, y - top, x + right, y + bottom], box[0], atol=1e-4)
-    assert targets.weight[0, row, column] == targets.top[0, row, column] > 0
+    assert targets.weight[0, row, column] == targets.top[0, row, column] == 1
 
 
 @pytest.mark.parametrize("evenness", [0.0, 0.5, 1.0])
