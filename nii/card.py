@@ -65,11 +65,27 @@ class DecodeSpec:
     structure_stride: int = 2
     """Overview pixels per cell of the structure maps."""
     min_score: float = 0.05
-    """Threat peaks below this are dropped."""
+    """Threat peaks of a lower heat are dropped."""
     max_detections: int = 300
-    """Highest number of threat peaks looked at in one scan, best first."""
+    """Highest number of threat peaks looked at in one scan, hottest first."""
     nms_iou: float = 0.45
     """Overlap from which the weaker of two boxes is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSpec:
+    """Say how the heat of each class becomes a score that can be compared with those of others.
+
+    The logit of the score is the logit of the heat plus the shift of its class. Within a class the
+    order stays, so that a threshold of its own loses and gains nothing.
+
+    Attributes:
+        shift: by threat class name.
+        basis: what the shifts were taken from, in words.
+    """
+
+    shift: Mapping[str, float]
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +201,7 @@ class Card:
         decode: how the output maps become boxes.
         thresholds: scores of the graded levels.
         provenance: data, settings and code that made it.
+        scores: makes the heats of the classes comparable; None where a score is the heat itself.
         load: tells loaded containers from empty ones; None where that was not learnt.
         anomaly: whether the model gives a map of anomalies; bundles of before there was one do not.
         guarantee: what is promised for which scanner; None where nothing was proven.
@@ -209,6 +226,7 @@ class Card:
     decode: DecodeSpec
     thresholds: Thresholds
     provenance: dict[str, Any]
+    scores: ScoreSpec | None = None
     load: LoadSpec | None = None
     anomaly: bool = False
     guarantee: GuaranteeSpec | None = None
@@ -235,6 +253,9 @@ class Card:
             raise ValueError(msg)
         if set(self.threats) != set(self.thresholds.look):
             msg = "thresholds and threat classes differ"
+            raise ValueError(msg)
+        if self.scores is not None and set(self.threats) != set(self.scores.shift):
+            msg = "scores and threat classes differ"
             raise ValueError(msg)
         if not set(self.variants) <= set(LIGHTER):
             msg = f"variants {sorted(self.variants)}, known are {LIGHTER}"
@@ -293,6 +314,7 @@ def card_text(card: Card) -> str:
     lines += [
         "",
         f"Thresholds: {card.thresholds.basis}. It also finds: {', '.join(card.structures)}.",
+        *(["", f"Scores: {card.scores.basis}."] if card.scores else []),
         *_load_lines(card.load),
         *(["", _ANOMALY_TEXT] if card.anomaly else []),
         "",

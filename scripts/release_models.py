@@ -50,7 +50,7 @@ from nii.train.loop import Progress, train
 from nii.train.mining import mine
 from nii.train.resize import RESIZED, resized, same_size
 from nii.train.unfold import begin_from
-from nii.train.validate import suggest_thresholds, validate
+from nii.train.validate import suggest_scores, suggest_thresholds, validate, with_scores
 
 CONFIG = Path("configs/compact_simulated.toml")
 BUNDLE = Path("models/compact")
@@ -296,9 +296,10 @@ def learn_load(config: TrainConfig, base: LoadSpec | None = None) -> LoadSpec:
 
 
 def with_thresholds(bundle: Bundle, data: DataConfig, options: argparse.Namespace) -> Bundle:
-    """Set the thresholds by benign scans of their own: those of the validation are too few.
+    """Set scores and thresholds by benign scans of their own: those of the validation are too few.
 
-    They are as the validation scans, but for their seed and that none holds a threat.
+    They are as the validation scans, but for their seed and that none holds a threat. A bundle
+    that has a scale for its scores already keeps it.
     """
     if options.benign_scans == 0:
         return bundle
@@ -317,8 +318,12 @@ def with_thresholds(bundle: Bundle, data: DataConfig, options: argparse.Namespac
         found = detector.detect(scan)[0]
         judged.append(judge(f"{done:06}", found, Truth.of(truth), bundle.card.threat_ids))
         tell(done, benign.count)
-    thresholds = suggest_thresholds(judged, bundle.card, "that are simulated like the validation")
-    return write_with_card(bundle, replace(bundle.card, thresholds=thresholds), bundle.folder)
+    card, of = bundle.card, "that are simulated like the validation"
+    if card.scores is None:
+        card = replace(card, scores=suggest_scores(judged, card, of))
+        judged = [with_scores(scan, card.scores) for scan in judged]
+    thresholds = suggest_thresholds(judged, card, of)
+    return write_with_card(bundle, replace(card, thresholds=thresholds), bundle.folder)
 
 
 def promise(bundle: Bundle, data: DataConfig, options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from nii.card import (
     FillingSpec,
     GuaranteeSpec,
     LoadSpec,
+    ScoreSpec,
     Thresholds,
     VariantSpec,
     card_text,
@@ -62,10 +63,11 @@ def test_a_load_model_whose_numbers_do_not_belong_together_is_refused() -> None:
 
 
 def test_what_a_card_cannot_mean_is_refused() -> None:
-    """Unknown classes, classes without thresholds and unknown precisions are errors."""
+    """Unknown classes, classes without thresholds or score, and unknown precisions are errors."""
     for change in (
         {"threats": ("dragon",)},
         {"threats": ("firearm",)},
+        {"scores": ScoreSpec({"firearm": 0.1})},
         {"variants": {"int3": VariantSpec("", "", 1, 1, 1.0, 1.0, 1.0)}},
     ):
         with pytest.raises(ValueError, match=r"taxonomy|differ|known"):
@@ -73,9 +75,10 @@ def test_what_a_card_cannot_mean_is_refused() -> None:
 
 
 def test_a_card_with_a_guarantee_survives_json_and_refuses_what_it_does_not_know() -> None:
-    """Promises and calibration scores come back as they were; a foreign key is an error."""
+    """Promises, scores and calibration come back as they were; a foreign key is an error."""
     spec = GuaranteeSpec("s", "basis", (_PROMISE,), reference=(0.1, 0.2), smallest={"5": "8 cm"})
-    card = replace(_CARD, guarantee=spec)
+    card = replace(_CARD, guarantee=spec, scores=ScoreSpec(dict.fromkeys(_NAMES, 0.1), "here"))
+    assert "Scores: here." in card_text(card)
     data = json.loads(json.dumps(card.to_json()))
     assert Card.from_json(data) == card
     with pytest.raises(ConfigError, match="colour"):

@@ -158,7 +158,7 @@ def test_a_release_is_made_in_several_calls_and_begins_the_next(
     monkeypatch.chdir(tmp_path)
     config = tmp_path / "tiny.toml"
     config.write_text(TINY, "utf-8")
-    words = ["--config", str(config), "--promise", "0", "--workers", "1", "--benign-scans", "2"]
+    words = ["--config", str(config), "--promise", "0", "--workers", "1", "--benign-scans", "40"]
     words += ["--harden-minutes", "0", "--version", "1.0"]
     first = [*words, "--bundle", "made", "--folder", "runs"]
     parts = ("train", "validation", "test", "benign")
@@ -170,7 +170,9 @@ def test_a_release_is_made_in_several_calls_and_begins_the_next(
     assert all(path.stat().st_mtime_ns == made for path, made in scans.items())
     made = read_bundle(tmp_path / "made")
     assert made.card.version == "1.0"
-    assert "benign scans" in made.card.thresholds.basis
+    assert "40 benign scans" in made.card.thresholds.basis
+    assert made.card.scores is not None
+    assert "40 benign scans" in made.card.scores.basis
     assert (tmp_path / "runs" / "report" / "index.html").is_file()
     assert "call again to go on" in capsys.readouterr().out
     Path("again").mkdir()

@@ -332,7 +332,7 @@ def _result(
         warnings=_warnings(card, truth, evidence, len(failures)),
         settings={
             "thresholds": card.thresholds.basis,
-            "lowest score": card.decode.min_score,
+            "lowest heat": card.decode.min_score,
             "bootstrap seed": summary.SEED,
             "bootstrap repeats": summary.REPEATS,
         },

@@ -19,6 +19,7 @@ from nii import boxes as geometry
 from nii.bundle import Card
 from nii.detections import Detections
 from nii.infer.contour import contour_of
+from nii.infer.scores import DECIMALS, comparable
 
 _EDGE_SEARCH = 0.12
 """Share of a structure's side within which its edge is looked for: assumption, covers the errors
@@ -28,8 +29,6 @@ _MIN_SIDE_CELLS = 2.0
 _TIE = 1e-5
 """Difference below which two neighbouring scores are the same, so that both belong to a plateau.
 Two ways to compute a map differ by 1e-7 or so (measured)."""
-_SCORE_DECIMALS = 4
-"""Scores are ranked to this many decimals; equal ones in the order of their place."""
 _DIP = 0.8
 """A dip between neighbours is where the map of the inside falls below this share of its highest
 value there: assumption."""
@@ -78,26 +77,31 @@ def decode(maps: OutputMaps, card: Card, frame: Frame) -> Detections:
 
 
 def decode_threats(maps: OutputMaps, card: Card, frame: Frame) -> Detections:
-    """Return the threats: peaks of the heat map, the weaker of two overlapping boxes dropped."""
+    """Return the threats: peaks of the heat map, the weaker of two overlapping boxes dropped.
+
+    Which box is the weaker is told by the heats; scores come last (:mod:`nii.infer.scores`), so
+    that other scores never lead to other boxes.
+    """
     stride = card.decode.threat_stride
     channel, row, column = _peaks(maps.threat_heat, card.decode.min_score)
-    scores = _rounded(maps.threat_heat[channel, row, column])
-    order = np.argsort(-scores, kind="stable")[: card.decode.max_detections]
-    channel, row, column, scores = channel[order], row[order], column[order], scores[order]
+    heats = _rounded(maps.threat_heat[channel, row, column])
+    order = np.argsort(-heats, kind="stable")[: card.decode.max_detections]
+    channel, row, column, heats = channel[order], row[order], column[order], heats[order]
     distances = maps.threat_ltrb[:, row, column].T
     found = _boxes(row, column, distances, stride)
     found = geometry.clip(found, frame.height, frame.width)
     whole = _with_area(found)
-    found, scores, channel = found[whole], scores[whole], channel[whole]
+    found, heats, channel = found[whole], heats[whole], channel[whole]
     row, column = row[whole], column[whole]
-    keep = geometry.nms(found, scores, card.decode.nms_iou)
+    keep = geometry.nms(found, heats, card.decode.nms_iou)
+    scores = comparable(heats[keep], [card.threats[one] for one in channel[keep]], card.scores)
     class_ids = np.asarray(card.threat_ids, np.int64)[channel[keep]]
     places = np.stack([channel, row, column], axis=1)[keep]
     outlines = tuple(
         _outline(maps, card, place, box, score)
-        for place, box, score in zip(places.tolist(), found[keep], scores[keep], strict=True)
+        for place, box, score in zip(places.tolist(), found[keep], scores, strict=True)
     )
-    return Detections(found[keep], scores[keep], class_ids, outlines)
+    return Detections(found[keep], scores, class_ids, outlines)
 
 
 def _outline(
@@ -315,7 +319,7 @@ def _first_of_part(cells: Int64[np.ndarray, "cell 2"], columns: int) -> Int64[np
 
 
 def _rounded(scores: Float32[np.ndarray, " n"]) -> Float32[np.ndarray, " n"]:
-    return np.round(scores, _SCORE_DECIMALS)
+    return np.round(scores, DECIMALS)
 
 
 def _boxes(

@@ -30,6 +30,7 @@ from nii.bundle import (
 )
 from nii.detections import Detections
 from nii.errors import ConfigError, NiiError
+from nii.evaluate.calibration import write_with_card
 from nii.evaluate.compare import Difference, metric_differences
 from nii.evaluate.match import JudgedScan, Truth, judge
 from nii.evaluate.metrics import Evidence
@@ -270,6 +271,8 @@ def adapt(
         name=source.card.name,
         version=f"{source.card.version}.1",
     )
+    # Heats of the two are on about the same scale; that of the base is kept.
+    made = write_with_card(made, replace(made.card, scores=source.card.scores), made.folder)
     base, new = Detector.open(source.folder), Detector.open(made.folder)
     at_home = local_difference(base, new, local, (work, config), on_progress)
     elsewhere = replay_difference(base, new, settings.validation.simulate, config, on_progress)

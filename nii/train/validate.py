@@ -14,7 +14,7 @@ from jaxtyping import Float64, UInt8
 from torch import nn
 
 from nii import taxonomy
-from nii.bundle import Card, LoadSpec, Thresholds
+from nii.bundle import Card, LoadSpec, ScoreSpec, Thresholds
 from nii.detections import Detections
 from nii.evaluate.average_precision import coco_precision, mean_of
 from nii.evaluate.curves import p_d_at_false_alarms, threat_table
@@ -22,6 +22,7 @@ from nii.evaluate.match import JudgedScan, Truth, judge, threat_rows
 from nii.evaluate.metrics import METRICS, Evidence, number_of
 from nii.evaluate.pixels import PixelTally, pixel_auroc
 from nii.infer.decode import Frame, OutputMaps, decode
+from nii.infer.scores import comparable, logit_of
 from nii.preprocess import ModelInput, preprocess
 from nii.scan import Scan
 from nii.train.card import assumed_thresholds, draft_card
@@ -33,6 +34,14 @@ LOOK_SHARE = 0.05
 """Share of benign scans that may ask the officer to look: assumption, one truck in twenty."""
 SEARCH_SHARE = 0.01
 """Share of benign scans for which a search may be advised: assumption, one truck in a hundred."""
+HIGH_SHARE = 0.05
+"""Share of benign scans whose highest heat of a class is called high: as for `LOOK_SHARE`."""
+SHIFTED = 0.5
+"""Share of the differences between classes that the scores take away. All of it would fit the
+scanners that it was measured on; on a scanner and on real trucks that were not among them half
+found more at every rate of false alarms than none, and all of it less at some (docs/log.md)."""
+_LEAST_SCANS = 40
+"""Benign scans below which no scale is taken from them: two of them have a high heat."""
 FALSE_ALARMS_PER_SCAN = 1.0
 FIELD = "p_d_inside_at_10_and_5_percent"
 
@@ -195,6 +204,47 @@ def suggest_thresholds(judged: Sequence[JudgedScan], card: Card, of: str) -> Thr
         search=dict(zip(card.threats, _limits(tops, SEARCH_SHARE, search, least), strict=True)),
         basis=_basis(len(benign), of),
     )
+
+
+def suggest_scores(judged: Sequence[JudgedScan], card: Card, of: str) -> ScoreSpec | None:
+    """Return the shifts that bring the heats of all classes nearer to one scale.
+
+    High is the heat that the hottest place of a class exceeds in 5 % of the benign scans. A class
+    whose high heat is higher than that of the others is mistaken more often, and is lowered by
+    half of the difference; the mean over the classes stays. Ranking by the share of benign cases
+    that are as high is ranking by conformal p-values (Vovk, Gammerman and Shafer 2005, chapter 4),
+    which needs no threats.
+
+    Args:
+        judged: scans with and without threats; only those without count. Their scores are heats.
+        card: classes in order, and the lowest heat that is decoded.
+        of: words about the scans, for the basis.
+
+    Returns:
+        None where there are too few benign scans, or there is one class only.
+    """
+    benign = [scan for scan in judged if not threat_rows(scan.truth.objects.class_ids).any()]
+    if len(benign) < _LEAST_SCANS or len(card.threats) == 1:
+        return None
+    tops = np.maximum(_top_scores(benign, card), card.decode.min_score)
+    high = logit_of(np.quantile(tops, 1 - HIGH_SHARE, axis=0))
+    shift = SHIFTED * (high.mean() - high)
+    basis = (
+        f"classes shifted by half of what their heats differ by at {HIGH_SHARE:.0%} false alarms, "
+        f"in {len(benign)} benign scans {of}"
+    )
+    rounded = {name: round(float(by), 4) for name, by in zip(card.threats, shift, strict=True)}
+    return ScoreSpec(rounded, basis)
+
+
+def with_scores(judged: JudgedScan, spec: ScoreSpec | None) -> JudgedScan:
+    """Return a judged scan whose scores were heats with scores in their place."""
+    found = judged.detections
+    threats, names = threat_rows(found.class_ids), taxonomy.classes()
+    scores = found.scores.copy()
+    called = [names[int(kind)].name for kind in found.class_ids[threats]]
+    scores[threats] = comparable(scores[threats], called, spec)
+    return replace(judged, detections=replace(found, scores=scores))
 
 
 def _basis(benign: int, of: str) -> str:

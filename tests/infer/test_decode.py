@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nii import boxes as geometry
 from nii import taxonomy
-from nii.bundle import Card, DecodeSpec, Thresholds
+from nii.bundle import Card, DecodeSpec, ScoreSpec, Thresholds
 from nii.infer.decode import (
     Frame,
     OutputMaps,
@@ -143,6 +143,22 @@ def test_results_are_sorted_and_inside_the_scan() -> None:
     assert np.all(np.diff(found.scores) <= 0)
     inside = geometry.clip(found.boxes_xyxy, 500, 1250)
     np.testing.assert_array_equal(found.boxes_xyxy, inside)
+
+
+def test_a_scale_changes_scores_and_their_order_but_no_box() -> None:
+    """Best first by the score; the outline is drawn from the threshold on, which is a score too."""
+    maps = draw_maps([(0, [100, 100, 180, 160]), (1, [400, 100, 480, 160])], [])
+    maps.threat_heat[1] *= 0.8
+    frame, plain = Frame(HEIGHT, WIDTH, SCALE), card()
+    shifted = replace(plain, scores=ScoreSpec({"firearm": -4.0, "brick": 0.0}))
+    before, after = decode(maps, plain, frame), decode(maps, shifted, frame)
+    assert before.class_ids.tolist() == [FIREARM, BRICK]
+    assert after.class_ids.tolist() == [BRICK, FIREARM]
+    np.testing.assert_array_equal(before.boxes_xyxy, after.boxes_xyxy[::-1])
+    # 0.9 has the logit 2.197; the score is 1 / (1 + e^1.803), below the threshold of 0.3.
+    np.testing.assert_allclose(after.scores, [0.72, 0.1415], atol=1e-4)
+    assert [len(one) for one in after.contours][1] == 0
+    assert all(len(one) for one in before.contours)
 
 
 @given(st.floats(3, 20), st.floats(60, 80))

@@ -13,9 +13,10 @@ pytest.importorskip("torch", reason="training needs torch, which is not installe
 
 from nii import formats, taxonomy
 from nii.annotations.coco import CocoImage, CocoSet, read_coco, write_coco
-from nii.bundle import Bundle, read_bundle
+from nii.bundle import Bundle, ScoreSpec, read_bundle
 from nii.detections import Detections
 from nii.errors import BundleError, ConfigError
+from nii.evaluate.calibration import write_with_card
 from nii.evaluate.compare import Difference, Verdict
 from nii.evaluate.intervals import Interval
 from nii.formats import write
@@ -150,6 +151,8 @@ def test_an_adaptation_runs_from_bundle_to_verdict_and_goes_on(
     local = Sorted(rows[:2], rows[2:4], ((rows[4][0][0], 0.9),), ())
     config = AdaptConfig(max_steps=2, replay_scans=2)
     work = tmp_path / "work"
+    scale = ScoreSpec({name: 0.1 * place for place, name in enumerate(bundle.card.threats)})
+    bundle = write_with_card(bundle, replace(bundle.card, scores=scale), tmp_path / "base" / "tiny")
     outcome = adapt(bundle, local, work, config, lambda what, *_: told.append(what))
     assert outcome.refused is not None
     card = read_bundle(outcome.bundle.folder).card
@@ -160,6 +163,7 @@ def test_an_adaptation_runs_from_bundle_to_verdict_and_goes_on(
     assert card.weights_sha256 != bundle.card.weights_sha256
     assert card.version == "1.1"
     assert card.load == bundle.card.load
+    assert card.scores == scale
     before, after = (
         weights.start(one, tmp_path / name)[1]
         for name, one in (("b", bundle), ("a", outcome.bundle))

@@ -27,9 +27,11 @@ from nii.train.validate import (
     SEARCH_SHARE,
     _limits,
     measure,
+    suggest_scores,
     suggest_thresholds,
     threat_masks,
     validate,
+    with_scores,
 )
 
 _CONFIG = TrainConfig(
@@ -68,6 +70,40 @@ def test_many_benign_scans_use_most_of_the_share() -> None:
     tops = np.random.default_rng(0).uniform(0.06, 1, (1000, 2))
     alarmed = (tops >= _limits(tops, LOOK_SHARE, [0.9] * 2, 0.05)).any(axis=1).mean()
     assert alarmed == pytest.approx(0.05, abs=0.004)
+
+
+def test_a_class_that_is_mistaken_more_often_is_lowered_by_half() -> None:
+    """High heats of 0.8 and 0.5: logits 1.386 and 0, so that both move by a quarter of that."""
+    judged = [_benign(0.8, 0.5) for _ in range(40)]
+    spec = suggest_scores(judged, _CARD, "of x")
+    assert spec is not None
+    assert spec.shift == pytest.approx({"firearm": -0.3466, "brick": 0.3466}, abs=1e-4)
+    assert "40 benign scans of x" in spec.basis
+    after = with_scores(judged[0], spec).detections.scores
+    assert after.tolist() == pytest.approx([0.7388, 0.5858], abs=1e-4)
+
+
+def test_classes_with_the_same_false_alarms_stay_where_they_are() -> None:
+    """Nothing is shifted, and a class that never alarms counts as one at the lowest heat."""
+    spec = suggest_scores([_benign(0.6, 0.6) for _ in range(40)], _CARD, "")
+    assert spec is not None
+    assert spec.shift == {"firearm": 0.0, "brick": 0.0}
+    silent = suggest_scores([_benign(0.6, 0.0) for _ in range(40)], _CARD, "")
+    lowest = suggest_scores([_benign(0.6, _CARD.decode.min_score)] * 40, _CARD, "")
+    assert silent == lowest
+
+
+def test_few_benign_scans_make_no_scale() -> None:
+    """39 are too few, and scans with threats do not count."""
+    guilty = judge("guilty", _found([], []), Truth.of(_found([1.0], [_CARD.threat_ids[0]])), _IDS)
+    assert suggest_scores([_benign(0.8, 0.5)] * 39 + [guilty] * 9, _CARD, "") is None
+
+
+def test_a_scale_leaves_containers_alone() -> None:
+    """Only scores of threats are shifted."""
+    spec = suggest_scores([_benign(0.8, 0.5) for _ in range(40)], _CARD, "")
+    found = judge("x", _found([0.9], [_CARD.structure_ids[0]]), Truth.of(Detections.empty()), _IDS)
+    assert with_scores(found, spec).detections.scores.tolist() == pytest.approx([0.9])
 
 
 def test_thresholds_lie_just_above_the_false_alarms() -> None:
