@@ -11,7 +11,8 @@ With ``--begin`` training goes on from the weights of a bundle instead of drawin
 its overview branch, which finds containers, is refreshed in a part of its own and else stays as it
 is, so that the time belongs to the threats. Where the configuration names another size than the
 bundle has, its weights are laid into that size first. Before the last part the network looks at
-its training scans, and the places where it was mistaken are then shown more often.
+its training scans, and the places where it was mistaken are then shown more often. With ``--blend``
+the weights that are shipped are the mean of those it began from and those it came to.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from nii.infer.detect import Detector
 from nii.simulate.dataset import DatasetConfig, write_dataset
 from nii.simulate.source import SimulateConfig
 from nii.train import weights
+from nii.train.blend import blended
 from nii.train.checkpoint import LAST
 from nii.train.config import DataConfig, TrainConfig, read_config
 from nii.train.dataset import Task, training_loader, validation_scans
@@ -105,13 +107,16 @@ def main(arguments: list[str]) -> int:
             print("not finished: call again to go on")
             return 3
 
-    network, _ = trained(part.folder)
+    first, made = begun(pooled, options), part.folder
+    if options.blend and first is not None:
+        made = blended(first, part.folder, options.folder / "blended")
+    network, _ = trained(made)
     checked = validate(network, replace(part, validation_scans=part.validation.count))
     print("thresholds from", checked.thresholds.basis)
     base = read_bundle(options.begin).card.load if options.begin else None
     checked = replace(checked, load=learn_load(part, base))
     bundle = export(
-        part.folder,
+        made,
         options.bundle,
         name=options.bundle.name,
         version=options.version,
@@ -398,6 +403,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--promise-scans", type=int, default=300, help="to calibrate with; 300")
     parser.add_argument("--begin", type=Path, help="bundle whose weights training goes on from")
     parser.add_argument(
+        "--blend", action="store_true", help="ship the mean of the weights of before and after"
+    )
+    parser.add_argument(
         "--without", action="append", default=[], help="kind of threat to leave out; repeatable"
     )
     parser.add_argument("--minutes", type=float, help="training, all calls together")
@@ -410,6 +418,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, help=f"what is made; {BUNDLE} with {CONFIG}")
     parser.add_argument("--version", help="of the model; that of nii and the step by default")
     options = parser.parse_args(arguments)
+    if options.blend and options.begin is None:
+        parser.error("--blend: name with --begin what training goes on from")
     if options.bundle is None:
         if options.config != CONFIG or options.without:
             parser.error(f"name --bundle: what is made is no {BUNDLE}")

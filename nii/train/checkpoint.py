@@ -150,6 +150,17 @@ def load(path: Path, device: torch.device | None = None) -> Checkpoint:
     return Checkpoint(**content, meta=from_dict(Meta, meta, where=str(file)))
 
 
+def chosen(run: Path) -> Path:
+    """Return the checkpoint that stands for a run: its best, or the last where none is best.
+
+    Args:
+        run: folder of a run, or a checkpoint, which stands for itself.
+    """
+    if not run.is_dir():
+        return run
+    return run / (BEST if (run / BEST).is_file() else LAST)
+
+
 def require_same(config: TrainConfig, meta: Meta) -> None:
     """Check that a checkpoint was made with these settings, but for those in `CHANGEABLE`.
 

@@ -27,7 +27,7 @@ from nii.provenance import Provenance
 from nii.scan import Scan
 from nii.train import checkpoint, weights
 from nii.train.card import draft_card
-from nii.train.checkpoint import BEST, LAST, Meta
+from nii.train.checkpoint import Meta
 from nii.train.config import TrainConfig
 from nii.train.dataset import validation_scans
 from nii.train.models import build
@@ -102,7 +102,7 @@ def trained(run: Path) -> tuple[nn.Module, Meta]:
     Raises:
         ConfigError: there is no sound checkpoint.
     """
-    content = checkpoint.load(_checkpoint_of(run))
+    content = checkpoint.load(checkpoint.chosen(run))
     config = content.meta.config
     network = build(config.model, len(config.threats), len(config.structures))
     network.load_state_dict(content.average)
@@ -214,12 +214,6 @@ def parity_scans(config: TrainConfig, count: int) -> Iterator[Scan]:
         sizes.add((height, width))
         part = np.ascontiguousarray(scan.transmission[:, :height, :width])
         yield replace(scan, transmission=part)
-
-
-def _checkpoint_of(run: Path) -> Path:
-    if not run.is_dir():
-        return run
-    return run / (BEST if (run / BEST).is_file() else LAST)
 
 
 def _told(metrics: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
