@@ -226,6 +226,7 @@ def metadata_of(card: Card) -> dict[str, str]:
         "nii.classes": {"threats": data["threats"], "structures": data["structures"]},
         "nii.preprocess": data["preprocess"],
         "nii.thresholds": data["thresholds"],
+        "nii.scores": data["scores"],
         "nii.provenance": data["provenance"],
     }
     return {key: json.dumps(part, sort_keys=True) for key, part in parts.items()}

@@ -303,8 +303,7 @@ def learn_load(config: TrainConfig, base: LoadSpec | None = None) -> LoadSpec:
 def with_thresholds(bundle: Bundle, data: DataConfig, options: argparse.Namespace) -> Bundle:
     """Set scores and thresholds by benign scans of their own: those of the validation are too few.
 
-    They are as the validation scans, but for their seed and that none holds a threat. A bundle
-    that has a scale for its scores already keeps it.
+    They are as the validation scans, but for their seed and that none holds a threat.
     """
     if options.benign_scans == 0:
         return bundle
@@ -323,10 +322,11 @@ def with_thresholds(bundle: Bundle, data: DataConfig, options: argparse.Namespac
         found = detector.detect(scan)[0]
         judged.append(judge(f"{done:06}", found, Truth.of(truth), bundle.card.threat_ids))
         tell(done, benign.count)
-    card, of = bundle.card, "that are simulated like the validation"
+    of = "that are simulated like the validation"
+    card = replace(bundle.card, scores=suggest_scores(judged, bundle.card, of))
     if card.scores is None:
-        card = replace(card, scores=suggest_scores(judged, card, of))
-        judged = [with_scores(scan, card.scores) for scan in judged]
+        print(f"scores stay heats: {len(judged)} benign scans are too few for a scale")
+    judged = [with_scores(scan, card.scores) for scan in judged]
     thresholds = suggest_thresholds(judged, card, of)
     return write_with_card(bundle, replace(card, thresholds=thresholds), bundle.folder)
 
@@ -403,7 +403,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--promise-scans", type=int, default=300, help="to calibrate with; 300")
     parser.add_argument("--begin", type=Path, help="bundle whose weights training goes on from")
     parser.add_argument(
-        "--blend", action="store_true", help="ship the mean of the weights of before and after"
+        "--blend", action="store_true", help="ship the mean of the weights of --begin and of after"
     )
     parser.add_argument(
         "--without", action="append", default=[], help="kind of threat to leave out; repeatable"

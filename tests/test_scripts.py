@@ -183,7 +183,7 @@ def test_a_release_is_made_in_several_calls_and_begins_the_next(
     with pytest.raises(SystemExit):
         release.main([*words, "--bundle", "wide", "--blend"])
     assert release.main([*again, "--refine-minutes", "0", "--blend"]) == 0
-    assert "mean of these weights" in str(read_bundle(tmp_path / "wide").card.provenance)
+    assert "the mean of the weights" in str(read_bundle(tmp_path / "wide").card.provenance)
     wide = read_bundle(tmp_path / "wide").model_path.stat().st_size
     assert wide > made.model_path.stat().st_size
     for seed in range(21, 25):

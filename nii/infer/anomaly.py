@@ -37,7 +37,7 @@ class Found:
     """Hold what a detector makes of one scan.
 
     Attributes:
-        detections: everything found down to the card's lowest score.
+        detections: everything found down to the card's lowest heat.
         timing_ms: milliseconds by stage.
         anomaly: the anomaly map on the cells of the scan; None where the model has none.
     """

@@ -79,8 +79,9 @@ def decode(maps: OutputMaps, card: Card, frame: Frame) -> Detections:
 def decode_threats(maps: OutputMaps, card: Card, frame: Frame) -> Detections:
     """Return the threats: peaks of the heat map, the weaker of two overlapping boxes dropped.
 
-    Which box is the weaker is told by the heats; scores come last (:mod:`nii.infer.scores`), so
-    that other scores never lead to other boxes.
+    Which box is the weaker is told by the heats, even where the score of the one dropped would be
+    the higher. Scores come last (:mod:`nii.infer.scores`), so that other scores never lead to other
+    boxes.
     """
     stride = card.decode.threat_stride
     channel, row, column = _peaks(maps.threat_heat, card.decode.min_score)

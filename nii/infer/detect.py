@@ -78,7 +78,7 @@ class Detector:
         return self.session.provider
 
     def detect(self, scan: AnyScan) -> tuple[Detections, dict[str, float]]:
-        """Return everything found down to the card's lowest score, and milliseconds by stage.
+        """Return everything found down to the card's lowest heat, and milliseconds by stage.
 
         Raises:
             ProviderError: the hardware gave up.

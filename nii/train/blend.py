@@ -17,7 +17,7 @@ from nii.provenance import Provenance
 from nii.train import checkpoint
 
 BLENDED = "blended.pt"
-_TOLD = "mean of these weights and those that the training began from"
+_TOLD = "shipped: the mean of the weights before and after the steps told next"
 
 State = dict[str, Tensor]
 
@@ -26,7 +26,7 @@ def blended(first: Path, run: Path, folder: Path) -> Path:
     """Write a checkpoint that holds the mean of the averaged weights of two.
 
     Args:
-        first: checkpoint that a run began from.
+        first: checkpoint that the whole training began from, before any of its parts.
         run: folder of the run, or a checkpoint of it.
         folder: gets the checkpoint.
 

@@ -56,7 +56,7 @@ class Parity:
         sizes: height and width in pixels of the scans that were compared.
         maps: differences by output.
         boxes: number of boxes by scan, of the first way and of the second.
-        boxes_agree: whether each box of one way is found by the other, down to the lowest score.
+        boxes_agree: whether each box of one way is found by the other, down to the lowest heat.
     """
 
     sizes: tuple[tuple[int, int], ...]

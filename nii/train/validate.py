@@ -39,7 +39,8 @@ HIGH_SHARE = 0.05
 SHIFTED = 0.5
 """Share of the differences between classes that the scores take away. All of it would fit the
 scanners that it was measured on; on a scanner and on real trucks that were not among them half
-found more at every rate of false alarms than none, and all of it less at some (docs/log.md)."""
+found more than none at nearly every rate of false alarms, and all of it less at some (docs/log.md).
+"""
 _LEAST_SCANS = 40
 """Benign scans below which no scale is taken from them: two of them have a high heat."""
 FALSE_ALARMS_PER_SCAN = 1.0
@@ -188,7 +189,8 @@ def suggest_thresholds(judged: Sequence[JudgedScan], card: Card, of: str) -> Thr
 
     Args:
         judged: scans with and without threats; only those without count.
-        card: classes in order, and the lowest score that is decoded.
+        card: classes in order, the lowest heat that is decoded, and the scale of the scores; its
+            own thresholds are heats still.
         of: words about the scans, for the basis.
     """
     benign = [scan for scan in judged if not threat_rows(scan.truth.objects.class_ids).any()]
@@ -196,9 +198,14 @@ def suggest_thresholds(judged: Sequence[JudgedScan], card: Card, of: str) -> Thr
         _LOG.warning("thresholds stay an assumption: no benign scan among %d", len(judged))
         return replace(card.thresholds, basis=f"{card.thresholds.basis}, as no scan was benign")
     tops = _top_scores(benign, card)
-    look = [card.thresholds.look[name] for name in card.threats]
-    search = [card.thresholds.search[name] for name in card.threats]
-    least = card.decode.min_score
+    look, search, least = (
+        comparable(np.asarray(heats, np.float32), card.threats, card.scores).tolist()
+        for heats in (
+            [card.thresholds.look[name] for name in card.threats],
+            [card.thresholds.search[name] for name in card.threats],
+            [card.decode.min_score] * len(card.threats),
+        )
+    )
     return Thresholds(
         look=dict(zip(card.threats, _limits(tops, LOOK_SHARE, look, least), strict=True)),
         search=dict(zip(card.threats, _limits(tops, SEARCH_SHARE, search, least), strict=True)),
@@ -275,7 +282,7 @@ def _limits(
     tops: Float64[np.ndarray, "scan class"],
     share: float,
     assumed: Iterable[float],
-    least: float,
+    least: Iterable[float],
 ) -> list[float]:
     """Return a threshold a class: just above the score that may no longer alarm."""
     allowed = _allowed(share, len(tops))
@@ -286,5 +293,7 @@ def _limits(
             break
         chosen = limits
     above = np.nextafter(chosen.astype(np.float32), np.float32(2))
-    floors = [least if allowed >= 0 else max(least, score) for score in assumed]
+    floors = [
+        low if allowed >= 0 else max(low, score) for low, score in zip(least, assumed, strict=True)
+    ]
     return [max(float(score), floor) for score, floor in zip(above, floors, strict=True)]

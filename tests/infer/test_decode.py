@@ -161,6 +161,17 @@ def test_a_scale_changes_scores_and_their_order_but_no_box() -> None:
     assert all(len(one) for one in before.contours)
 
 
+@pytest.mark.parametrize("shift", [-6.0, 0.0, 6.0])
+def test_no_scale_drops_or_brings_back_a_box(shift: float) -> None:
+    """Of two that overlap the hotter stays, whatever its score, and below the lowest heat too."""
+    maps = draw_maps([(0, [100, 100, 180, 160]), (1, [104, 104, 184, 164])], [])
+    maps.threat_heat[1] *= 0.8
+    spec = ScoreSpec({"firearm": shift, "brick": 0.0})
+    found = decode_threats(maps, replace(card(), scores=spec), Frame(HEIGHT, WIDTH, SCALE))
+    assert found.class_ids.tolist() == [FIREARM]
+    assert found.scores.tolist() == pytest.approx([1 / (1 + np.exp(-shift) / 9)], abs=1e-4)
+
+
 @given(st.floats(3, 20), st.floats(60, 80))
 def test_an_edge_lies_where_the_inside_crosses_one_half(left: float, right: float) -> None:
     """A soft-edged inside gives back the edges it was drawn with."""

@@ -32,7 +32,7 @@ def test_every_weight_is_the_mean_and_the_story_says_so(finished_run: Path, tmp_
         torch.testing.assert_close(part, run.average[name] + moved)
     assert meta.step == run.meta.step
     assert not meta.metrics
-    assert "mean of these weights" in Provenance.from_json(meta.provenance).steps[-1]
+    assert "the mean of the weights" in Provenance.from_json(meta.provenance).steps[-1]
 
 
 def test_networks_of_different_sizes_are_not_blended() -> None:

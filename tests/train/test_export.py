@@ -104,6 +104,7 @@ def test_plain_keys_repeat_the_card(bundle: Bundle) -> None:
     card = Card.from_json(json.loads(texts[CARD_KEY]))
     assert tuple(json.loads(texts["nii.classes"])["threats"]) == card.threats
     assert json.loads(texts["nii.thresholds"]) == card.to_json()["thresholds"]
+    assert json.loads(texts["nii.scores"]) == card.to_json()["scores"]
     assert card.model_sha256 == ""
 
 

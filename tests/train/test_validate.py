@@ -14,6 +14,7 @@ pytest.importorskip("torch", reason="training needs torch, which is not installe
 from torch import nn
 
 from nii import taxonomy
+from nii.bundle import ScoreSpec
 from nii.detections import Detections
 from nii.evaluate.match import JudgedScan, Truth, judge
 from nii.evaluate.pixels import PixelTally, pixel_auroc
@@ -62,13 +63,13 @@ def test_thresholds_let_no_more_benign_scans_alarm_than_promised(
 ) -> None:
     """Over all classes together, however the scores lie and however many are equal."""
     tops = np.random.default_rng(seed).choice(np.linspace(0, 1, 40), (count, 3))
-    assert (tops >= _limits(tops, share, [0.0] * 3, 0.05)).any(axis=1).sum() <= share * count
+    assert (tops >= _limits(tops, share, [0.0] * 3, [0.05] * 3)).any(axis=1).sum() <= share * count
 
 
 def test_many_benign_scans_use_most_of_the_share() -> None:
     """With 1000 scans nearly 5 % alarm, not far fewer."""
     tops = np.random.default_rng(0).uniform(0.06, 1, (1000, 2))
-    alarmed = (tops >= _limits(tops, LOOK_SHARE, [0.9] * 2, 0.05)).any(axis=1).mean()
+    alarmed = (tops >= _limits(tops, LOOK_SHARE, [0.9] * 2, [0.05] * 2)).any(axis=1).mean()
     assert alarmed == pytest.approx(0.05, abs=0.004)
 
 
@@ -91,6 +92,15 @@ def test_classes_with_the_same_false_alarms_stay_where_they_are() -> None:
     silent = suggest_scores([_benign(0.6, 0.0) for _ in range(40)], _CARD, "")
     lowest = suggest_scores([_benign(0.6, _CARD.decode.min_score)] * 40, _CARD, "")
     assert silent == lowest
+
+
+def test_assumed_thresholds_are_brought_to_the_scale() -> None:
+    """Few scans cannot show 1 %: then none passes, and the assumed heat is the least as a score."""
+    spec = ScoreSpec({"firearm": -1.0, "brick": 1.0})
+    card = replace(_CARD, scores=spec)
+    limits = suggest_thresholds([with_scores(_benign(0.1, 0.1), spec)] * 40, card, "")
+    # Search is assumed from 0.6 on, whose logit is 0.405.
+    assert limits.search == pytest.approx({"firearm": 0.3556, "brick": 0.8030}, abs=1e-4)
 
 
 def test_few_benign_scans_make_no_scale() -> None:
