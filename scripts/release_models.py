@@ -107,8 +107,8 @@ def main(arguments: list[str]) -> int:
             print("not finished: call again to go on")
             return 3
 
-    first, made = begun(pooled, options), part.folder
-    if options.blend and first is not None:
+    made = part.folder
+    if options.blend and (first := begun(pooled, options)) is not None:
         made = blended(first, part.folder, options.folder / "blended")
     network, _ = trained(made)
     checked = validate(network, replace(part, validation_scans=part.validation.count))

@@ -8,7 +8,6 @@ local scans that were kept apart, and not worse than a stated tolerance on simul
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import shutil
@@ -21,13 +20,7 @@ import numpy as np
 
 from nii import formats, taxonomy
 from nii.annotations.coco import CocoImage, CocoSet, read_coco, write_coco
-from nii.bundle import (
-    PARITY_FILE,
-    Beside,
-    Bundle,
-    metadata_of,
-    write_bundle,
-)
+from nii.bundle import Bundle
 from nii.detections import Detections
 from nii.errors import ConfigError, NiiError
 from nii.evaluate.calibration import write_with_card
@@ -37,7 +30,6 @@ from nii.evaluate.metrics import Evidence
 from nii.evaluate.site import Answers, Known, answers, judged_site, seen_containers
 from nii.infer.detect import Detector
 from nii.infer.inspect import container_scores
-from nii.infer.metadata import with_metadata
 from nii.provenance import Provenance, sha256_of_file
 from nii.simulate.dataset import DatasetConfig, write_dataset
 from nii.simulate.projection import ProjectionConfig, makeable
@@ -301,15 +293,7 @@ def with_story(source: Bundle, outcome: Outcome, local: Sorted, steps: int) -> B
         licence=base.licence,
         provenance=story.to_json(),
     )
-    test, kept = made.self_test_path, made.weights_path
-    return write_bundle(
-        made.folder,
-        card,
-        with_metadata(made.model_path.read_bytes(), metadata_of(card)),
-        json.loads((made.folder / PARITY_FILE).read_text("utf-8")),
-        test.read_bytes() if test else None,
-        Beside(weights=kept.read_bytes() if kept else None),
-    )
+    return write_with_card(made, card, made.folder)
 
 
 def run_of(

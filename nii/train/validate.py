@@ -193,7 +193,7 @@ def suggest_thresholds(judged: Sequence[JudgedScan], card: Card, of: str) -> Thr
             own thresholds are heats still.
         of: words about the scans, for the basis.
     """
-    benign = [scan for scan in judged if not threat_rows(scan.truth.objects.class_ids).any()]
+    benign = _benign(judged)
     if not benign:
         _LOG.warning("thresholds stay an assumption: no benign scan among %d", len(judged))
         return replace(card.thresholds, basis=f"{card.thresholds.basis}, as no scan was benign")
@@ -230,7 +230,7 @@ def suggest_scores(judged: Sequence[JudgedScan], card: Card, of: str) -> ScoreSp
     Returns:
         None where there are too few benign scans, or there is one class only.
     """
-    benign = [scan for scan in judged if not threat_rows(scan.truth.objects.class_ids).any()]
+    benign = _benign(judged)
     if len(benign) < _LEAST_SCANS or len(card.threats) == 1:
         return None
     tops = np.maximum(_top_scores(benign, card), card.decode.min_score)
@@ -252,6 +252,10 @@ def with_scores(judged: JudgedScan, spec: ScoreSpec | None) -> JudgedScan:
     called = [names[int(kind)].name for kind in found.class_ids[threats]]
     scores[threats] = comparable(scores[threats], called, spec)
     return replace(judged, detections=replace(found, scores=scores))
+
+
+def _benign(judged: Sequence[JudgedScan]) -> list[JudgedScan]:
+    return [scan for scan in judged if not threat_rows(scan.truth.objects.class_ids).any()]
 
 
 def _basis(benign: int, of: str) -> str:
