@@ -15,8 +15,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from nii import taxonomy
 from nii.bundle import read_bundle
+from nii.detections import Detections
 from nii.errors import ConfigError
+from nii.evaluate.containers import container_table
+from nii.evaluate.guarantee import Guarantee, Promise
+from nii.evaluate.intervals import Proportion
+from nii.evaluate.match import Truth, judge, threat_rows
+from nii.evaluate.truth_set import read_truth
 
 
 def script(root: Path, name: str) -> ModuleType:
@@ -189,6 +196,78 @@ def test_a_release_is_made_in_several_calls_and_begins_the_next(
     for seed in range(21, 25):
         with pytest.raises(ConfigError, match="which judge the model"):
             release.main([*first, "--seed", str(seed)])
+
+
+@pytest.mark.slow
+def test_a_promise_is_held_against_other_scans(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scans that calibrate do not judge; a second target asks no scan again; counts are right."""
+    field, promise = script(root, "field_test"), script(root, "promise_test")
+    wanted = field.settings("dual", 26)
+    scene = replace(wanted.simulate.scene, height_px=(300, 301), pitch_mm=(10.0, 14.0))
+    simulated = replace(wanted.simulate, scene=replace(scene, clean_share=0.7))
+    field.write_dataset(tmp_path / "dual", replace(wanted, simulate=simulated))
+    words = [str(root / "models" / "compact"), "--folder", str(tmp_path), "--benign", "12"]
+    assert promise.main(words) == 0
+    facts = json.loads((tmp_path / "promise" / "promise.json").read_text("utf-8"))
+    assert (facts["calibrated on"], facts["judged on"]) == (12, 14)
+    truth = read_truth(tmp_path / "dual")
+    ours, others = promise.parted(truth, 12)
+    assert not {one.path for one in ours} & {one.path for one in others}
+    rows = {row["what"]: row for row in facts["by"]["0.3"]["rows"]}
+    light = sum(
+        int((one.behind_g_per_cm2[threat_rows(one.truth.class_ids)] <= 20).sum()) for one in others
+    )
+    threats = [row["happened"] for what, row in rows.items() if what != "benign containers"]
+    assert 0 < sum(of for _, of in threats) <= light  # threats beside all containers do not count
+    assert all(0 <= found <= of for found, of in threats)
+    assert rows["benign containers"]["promised"] is None  # so few threats prove nothing
+    bundle = read_bundle(tmp_path / "promise" / "bundle-0.3")
+    assert bundle.card.guarantee is not None
+    assert bundle.card.guarantee.scanner == "portal_9_6"
+    monkeypatch.setattr(promise.Detector, "examine", None)
+    assert promise.main([*words, "--target", "0.3", "0.5"]) == 0
+    again = json.loads((tmp_path / "promise" / "promise.json").read_text("utf-8"))
+    assert again["by"]["0.3"] == facts["by"]["0.3"]
+    with pytest.raises(ConfigError, match="without a threat"):
+        promise.parted(truth, 27)
+
+
+def test_what_happened_is_told_beside_what_was_promised(root: Path) -> None:
+    """Own class at its threshold, up to the limit of the load; containers at any threshold."""
+    promise = script(root, "promise_test")
+    kinds = [taxonomy.by_name(name).class_id for name in ("firearm", "brick")]
+    firearm, brick = kinds
+    box = np.asarray([[10, 10, 20, 20]], np.float32)
+    hold = np.asarray([[0, 0, 100, 50]], np.float32)
+    scans = []
+    for kind, score, behind in (
+        (firearm, 0.5, 5.0),
+        (firearm, 0.4, 5.0),
+        (firearm, 0.9, 21.0),
+        (brick, 0.9, 20.0),
+        (None, 0.5, 0.0),
+        (None, 0.4, 0.0),
+    ):
+        ids = [taxonomy.by_name("container").class_id, *([] if kind is None else [kind])]
+        boxes = np.concatenate([hold, box])[: len(ids)]
+        objects = Detections(boxes, np.ones(len(ids), np.float32), np.asarray(ids, np.int64))
+        seen = firearm if kind is None else kind
+        found = Detections(box, np.float32([score]), np.asarray([seen], np.int64))
+        depth = np.asarray([np.nan, behind][: len(ids)], np.float32)
+        scans.append(judge("scan", found, Truth(objects, depth), (*kinds, ids[0])))
+    promises = tuple(
+        Promise(name, 0.0, 20.0, at_least, 0.95, 0.5, Proportion(1, 1), "")
+        for name, at_least in (("firearm", 0.3), ("brick", None))
+    )
+    look = {"firearm": 0.5, "brick": 0.95}
+    made = Guarantee(look, look, promises, (), Proportion(1, 10), Proportion(0, 10), ())
+    rows = promise.table(container_table(scans), made, 20.0)
+    told = [(row.what, row.promised, row.happened) for row in rows]
+    assert told[:2] == [("firearm", 0.3, (1, 2)), ("brick", None, (0, 1))]
+    assert told[2] == ("benign containers", pytest.approx(0.394, abs=1e-3), (1, 2))
+    assert promise.line(rows[0]).startswith("firearm: promised 0.300, happened 1 of 2 (0.013")
 
 
 @pytest.mark.parametrize(("free_gb", "fits"), [(9, False), (11, True)])
