@@ -24,6 +24,8 @@ _RUBBER_DENSITY = 1.1
 _AXLE_SPACING_M = 1.32
 _TANK_Y_M = (-1.2, -0.62)
 _TANK_Z_M = (0.45, 1.0)
+_TWO_BOARDS, _BLOCKS = 0.3, 0.65
+"""Guides: shares of two boards, and of these or blocks; the rest is ribbed. Assumption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,14 +197,15 @@ def _legs(spec: Trailer, rng: np.random.Generator) -> list[Shape]:
 
 
 def _guides(spec: Trailer, rng: np.random.Generator) -> list[Shape]:
-    """Return the side plates of a yard trailer: a few blocks, or long boards at floor level.
+    """Return what guides a container on a yard trailer: blocks, two boards, or one ribbed board.
 
     Blocks reach up to 0.8 m above the deck and are as dark as cartons of cigarettes (seen on real
-    trucks, where they were taken for these).
+    trucks, where they were taken for these); a ribbed board runs along the whole deck, up to 0.5 m
+    high (seen there too: empty containers behind it were called loaded).
     """
     (x0, x1), top = spec.x_m, spec.deck_m
-    shapes: list[Shape] = []
-    if rng.random() < 0.3:  # noqa: PLR2004
+    form = float(rng.random())
+    if form < _TWO_BOARDS:
         middle = (x0 + x1) / 2
         spans = [(x0 + 1.2, middle - 0.6), (middle + 0.6, x1 - 1.2)]
     else:
@@ -210,20 +213,38 @@ def _guides(spec: Trailer, rng: np.random.Generator) -> list[Shape]:
         centres = np.linspace(x0 + 1.3, x1 - 1.3, count) + rng.uniform(-0.3, 0.3, count)
         spans = [(float(c) - wide / 2, float(c) + wide / 2) for c in centres]
     rise, plate = float(rng.uniform(0.2, 0.8)), float(rng.uniform(0.006, 0.03))
+    if form < _BLOCKS:
+        boards = _boards(spec, spans, rise, plate)
+    else:
+        rise = min(rise, 0.5)
+        boards = _boards(spec, [(x0 + 0.1, x1 - 0.1)], rise, plate / 3)
+        boards += [
+            Block((x, x + 0.05), (y, y + 0.06), (top - 0.3, top + rise), STEEL, 2.5)
+            for x in np.arange(x0 + 0.1 + rise / 2, x1 - 0.1, 0.3 + rise / 2).tolist()
+            for y in (-1.36, 1.3)
+        ]
+    ends = float(rng.uniform(0.1, 0.5))
+    return boards + [
+        Block((x, x + 0.08), (-1.2, 1.2), (top - 0.2, top + ends), STEEL, 0.8)
+        for x in (x0 - 0.2, x1 + 0.1)
+    ]
+
+
+def _boards(
+    spec: Trailer, spans: list[tuple[float, float]], rise_m: float, plate_m: float
+) -> list[Shape]:
+    """Return plates at both sides of the deck, each with a frame at its ends."""
+    top = spec.deck_m
+    shapes: list[Shape] = []
     for left, right in spans:
         shapes.extend(
-            Block((left, right), (y, y + plate), (top - 0.3, top + rise), STEEL, 7.85)
+            Block((left, right), (y, y + plate_m), (top - 0.3, top + rise_m), STEEL, 7.85)
             for y in (-1.3, 1.28)
         )
         shapes.extend(
             Block((x, x + 0.03), (-1.32, 1.32), (top - 0.35, top - 0.05), STEEL, 0.6)
             for x in (left, right - 0.03)
         )
-    ends = float(rng.uniform(0.1, 0.5))
-    shapes.extend(
-        Block((x, x + 0.08), (-1.2, 1.2), (top - 0.2, top + ends), STEEL, 0.8)
-        for x in (x0 - 0.2, x1 + 0.1)
-    )
     return shapes
 
 
