@@ -336,16 +336,18 @@ def test_planted_threats_do_not_poison_an_adaptation(
 ) -> None:
     """Threats in a seventh of the benign scans cost little or no detection of their kind.
 
-    That the measure can fall is shown by an adaptation that nobody sorts: every scan holds a
-    threat, none is projected in, and what was known is forgotten.
+    That the measure can fall is shown by an adaptation that nobody sorts, and that learns longer
+    and faster: every scan holds a threat, none is projected in, and what was known is forgotten.
     """
     smoke = _Smoke(tmp_path, make_bundle(tmp_path / "bundle"))
     start = smoke.config, tmp_path / "base" / LAST
     monkeypatch.setattr(weights, "start", lambda *_: start)
-    config = AdaptConfig(max_steps=15, suspect_share=0.2)
+    config = AdaptConfig(max_steps=15, suspect_share=0.2, replay_scans=8)
     clean = smoke.adapted("clean", set(), config, sort=True)
     poisoned = smoke.adapted("planted", {3, 11}, config, sort=True)
     assert clean > 0.85
     assert poisoned > clean - 0.1
-    blind = replace(config, pair_share=0.02)
+    blind = replace(
+        config, pair_share=0.02, local_share=0.95, max_steps=100, learning_rate_share=1.0
+    )
     assert smoke.adapted("believed", set(range(14)), blind, sort=False) < clean - 0.15
