@@ -3,7 +3,10 @@
 The site's scans are taken for benign, but not believed: those in which the model is surest of a
 threat are held back and named for a person, so that a threat among them is not taught as harmless.
 Simulated scans are replayed beside them. The adapted model replaces nothing unless it is better on
-local scans that were kept apart, and not worse than a stated tolerance on simulated ones.
+local scans that were kept apart, and not worse than a stated tolerance on simulated ones. Where it
+is worse there, the mean of its weights and those before is tried, which forgets less.
+
+Reference: Wortsman et al. 2022, Robust fine-tuning of zero-shot models, arXiv 2109.01903.
 """
 
 from __future__ import annotations
@@ -24,33 +27,31 @@ from nii.bundle import Bundle
 from nii.detections import Detections
 from nii.errors import ConfigError, NiiError
 from nii.evaluate.calibration import write_with_card
-from nii.evaluate.compare import Difference, metric_differences
-from nii.evaluate.match import JudgedScan, Truth, judge
-from nii.evaluate.metrics import Evidence
-from nii.evaluate.site import Answers, Known, answers, judged_site, seen_containers
+from nii.evaluate.compare import Difference
+from nii.evaluate.site import seen_containers
 from nii.infer.detect import Detector
 from nii.infer.inspect import container_scores
 from nii.provenance import Provenance, sha256_of_file
 from nii.simulate.dataset import DatasetConfig, write_dataset
-from nii.simulate.projection import ProjectionConfig, makeable
-from nii.simulate.source import SimulateConfig, simulate
 from nii.train import weights
+from nii.train.blend import blended
 from nii.train.checkpoint import LAST
 from nii.train.config import ScheduleConfig, TrainConfig
 from nii.train.export import export
 from nii.train.loop import train
+from nii.train.verdict import (
+    Box,
+    Progress,
+    forgetful,
+    local_difference,
+    replay_difference,
+    verdict_of,
+    within,
+)
 
-FIGURE = "inside_p_d_at_5_percent_of_containers"
-"""What decides: P_d of threats in containers when one benign container in twenty alarms."""
-ROUGH_FIGURE = "inside_p_d_at_10_percent_of_containers"
-"""Taken where too few benign containers define `FIGURE`."""
-_REPEATS = 400
 _LOG = logging.getLogger(__name__)
 _SCHEDULE = ScheduleConfig(warmup_steps=20)
 _NEVER = 10**9
-Progress = Callable[[str, int, int], None]
-"""Is told what is being done, how much of it is done, and how much there is."""
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +119,15 @@ class Outcome:
         local: paired difference on local scans kept apart, adapted minus base.
         elsewhere: the same on simulated scans.
         refused: why it should replace nothing; None where it may.
+        tried: what the fine-tuned weights came to, in words, where the bundle holds their mean with
+            those before.
     """
 
     bundle: Bundle
     local: Difference | None
     elsewhere: Difference | None
     refused: str | None
+    tried: tuple[str, ...] = ()
 
 
 def sort_out(
@@ -257,20 +261,41 @@ def adapt(
     )
     if result.status == "interrupted":
         raise KeyboardInterrupt
-    made = export(
-        settings.folder,
-        work / "adapted" / source.card.name,
-        name=source.card.name,
-        version=f"{source.card.version}.1",
-    )
-    # Heats of the two are on about the same scale; that of the base is kept.
-    made = write_with_card(made, replace(made.card, scores=source.card.scores), made.folder)
-    base, new = Detector.open(source.folder), Detector.open(made.folder)
-    at_home = local_difference(base, new, local, (work, config), on_progress)
-    elsewhere = replay_difference(base, new, settings.validation.simulate, config, on_progress)
-    refused = verdict_of(at_home, elsewhere, config.tolerance)
-    outcome = Outcome(made, at_home, elsewhere, refused)
+    order = _Order(source, local, settings, work, config, on_progress)
+    outcome = _judged(settings.folder, "adapted", order)
+    lost = forgetful(outcome.local, outcome.elsewhere, config.tolerance)
+    if settings.initial is not None and lost:
+        mean = blended(settings.initial, settings.folder, work / "mean")
+        told = ("the fine-tuned weights:", *in_words(outcome), "their mean with those before:")
+        outcome = replace(_judged(mean, "blended", order), tried=told)
     return replace(outcome, bundle=with_story(source, outcome, local, result.step))
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Hold what all candidates of one adaptation share."""
+
+    source: Bundle
+    local: Sorted
+    settings: TrainConfig
+    work: Path
+    config: AdaptConfig
+    on_progress: Progress
+
+
+def _judged(weights_of: Path, name: str, order: _Order) -> Outcome:
+    """Export a run or a checkpoint and compare it with the base model, here and elsewhere."""
+    card, place = order.source.card, order.work / name / order.source.card.name
+    made = export(weights_of, place, name=card.name, version=f"{card.version}.1")
+    # Heats of the two are on about the same scale; that of the base is kept.
+    made = write_with_card(made, replace(made.card, scores=card.scores), made.folder)
+    base, new = Detector.open(order.source.folder), Detector.open(made.folder)
+    config, pair = order.config, (base, new)
+    answered = order.work / "answers"
+    at_home = local_difference(pair, order.local.held, answered, config.seed, order.on_progress)
+    replay = order.settings.validation.simulate, config.replay_scans
+    elsewhere = replay_difference(pair, replay, config.seed, order.on_progress)
+    return Outcome(made, at_home, elsewhere, verdict_of(at_home, elsewhere, config.tolerance))
 
 
 def with_story(source: Bundle, outcome: Outcome, local: Sorted, steps: int) -> Bundle:
@@ -339,100 +364,17 @@ def run_of(
     )
 
 
-def verdict_of(
-    local: Difference | None, elsewhere: Difference | None, tolerance: float
-) -> str | None:
-    """Return why an adapted model should replace nothing; None where it may."""
-    if local is None or elsewhere is None:
-        return "too few held-out containers to compare the two models: give more scans"
-    if local.verdict != "better":
-        return (
-            f"not shown to be better on local scans: {local.label} {local.second:.3f} before, "
-            f"{local.first:.3f} after{_within(local)}"
-        )
-    if elsewhere.difference < -tolerance:
-        return (
-            f"worse elsewhere: {elsewhere.label} {elsewhere.second:.3f} before, "
-            f"{elsewhere.first:.3f} after on simulated scans; {tolerance:g} may be lost"
-        )
-    return None
-
-
 def in_words(outcome: Outcome) -> list[str]:
     """Return before and after on both kinds of scans, and the verdict."""
-    lines = []
+    lines = list(outcome.tried)
     for place, row in (("local scans", outcome.local), ("simulation", outcome.elsewhere)):
         if row is not None:
             lines.append(
                 f"{place}: {row.label}: {row.second:.3f} before, {row.first:.3f} after, difference "
-                f"{row.difference:+.3f}{_within(row)}: {row.verdict}"
+                f"{row.difference:+.3f}{within(row)}: {row.verdict}"
             )
     lines.append(f"refused: {outcome.refused}" if outcome.refused else "accepted")
     return lines
-
-
-def local_difference(
-    base: Detector,
-    new: Detector,
-    local: Sorted,
-    place: tuple[Path, AdaptConfig],
-    on_progress: Progress = lambda _what, _done, _total: None,
-) -> Difference | None:
-    """Compare two models on held-out local scans with the same threats projected in."""
-    work, config = place
-    wanted = ProjectionConfig(classes=makeable(base.card.threats), seed=config.seed + 1)
-    groups = [files for files, _ in local.held]
-    known = Known({files[0]: boxes for files, boxes in local.held})
-    sides: list[Answers] = [
-        answers(
-            groups,
-            model,
-            wanted,
-            work / "answers" / model.model.sha256[:12],
-            known,
-            partial(on_progress, f"comparing here, {which}"),
-        )
-        for which, model in (("adapted", new), ("base", base))
-    ]
-    return _difference([judged_site(side) for side in sides], (new, base), config.seed)
-
-
-def replay_difference(
-    base: Detector,
-    new: Detector,
-    simulated: SimulateConfig,
-    config: AdaptConfig,
-    on_progress: Progress = lambda _what, _done, _total: None,
-) -> Difference | None:
-    """Compare two models on simulated scans that neither has seen."""
-    seed = 900_000 + config.seed
-    sides: tuple[list[JudgedScan], list[JudgedScan]] = ([], [])
-    every = tuple(row.class_id for row in taxonomy.classes())
-    for index in range(config.replay_scans):
-        made = simulate(seed, index, simulated)
-        truth = Truth(made.truth, made.behind_g_per_cm2, made.load_states)
-        for side, model in zip(sides, (new, base), strict=True):
-            side.append(judge(f"{index:06}", model.detect(made.scan)[0], truth, every))
-        on_progress("comparing elsewhere", index + 1, config.replay_scans)
-    return _difference(list(sides), (new, base), config.seed)
-
-
-def _difference(
-    sides: Sequence[Sequence[JudgedScan]], models: tuple[Detector, Detector], seed: int
-) -> Difference | None:
-    every = tuple(row.class_id for row in taxonomy.classes())
-    first, second = (
-        Evidence.of(scans, every, model.card.thresholds)
-        for scans, model in zip(sides, models, strict=True)
-    )
-    rows = metric_differences(first, second, seed, _REPEATS)
-    return rows.get(FIGURE) or rows.get(ROUGH_FIGURE)
-
-
-def _within(row: Difference) -> str:
-    if row.interval is None:
-        return ""
-    return f" (95 % interval of the difference {row.interval.low:+.3f} to {row.interval.high:+.3f})"
 
 
 def _teaching(local: Sorted, folder: Path, on_progress: Progress) -> list[CocoImage]:
