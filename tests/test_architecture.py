@@ -97,6 +97,7 @@ def test_files_are_short(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 500
 
 
+@pytest.mark.slow
 def test_functions_are_short() -> None:
     """Nine functions of ten have at most 30 lines, and none more than 120."""
     lengths = sorted(
@@ -132,6 +133,7 @@ def test_readme_shows_the_real_tree() -> None:
     assert not [name for name, about in entries.items() if name != "nii" and not about]
 
 
+@pytest.mark.slow
 def test_only_the_command_line_prints() -> None:
     """The library logs; print stands in terminal.py only."""
     guilty = [
@@ -174,11 +176,13 @@ def modules_outside(*floors: str) -> list[str]:
     return [name for name in short if not name.startswith(floors)]
 
 
+@pytest.mark.slow
 def test_nothing_but_training_loads_torch() -> None:
     """Every module outside nii.train, the command line included, imports without torch."""
     assert not loaded_by(modules_outside("nii.train", *absent_extras()), "torch")
 
 
+@pytest.mark.slow
 def test_simulation_and_store_load_no_runtime() -> None:
     """Only nii.infer.runtime and what is built on it loads ONNX Runtime."""
     roof = ("nii.cli", "nii.score", "nii.serve", "nii.signing", "nii.worker")
@@ -186,6 +190,7 @@ def test_simulation_and_store_load_no_runtime() -> None:
     assert not loaded_by(modules_outside(*floors), "onnxruntime")
 
 
+@pytest.mark.slow
 def test_web_app_loads_no_runtime() -> None:
     """The officer's web app starts without ONNX Runtime."""
     if not has_web_app():

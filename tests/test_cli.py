@@ -70,6 +70,7 @@ def run() -> Callable[..., subprocess.CompletedProcess[str]]:
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.slow
 def test_all_good_is_zero(run: Run, scans: Path, bundle: Path, tmp_path: Path) -> None:
     """Good scans, one under a hostile name: code 0, all files, and no control character."""
     out = tmp_path / "out"
@@ -84,6 +85,7 @@ def test_all_good_is_zero(run: Run, scans: Path, bundle: Path, tmp_path: Path) -
     assert "<img" not in (out / "index.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_bad_file_among_good_ones_is_one(
     run: Run, scans: Path, bundle: Path, tmp_path: Path
 ) -> None:
@@ -284,6 +286,7 @@ ODD_NAMES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["inspect", "watch", "score"])
 def test_any_path_will_do(
     command: str, tiny: ModuleType, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -317,6 +320,7 @@ def test_any_path_will_do(
     assert len(seen) == len(ODD_NAMES)
 
 
+@pytest.mark.slow
 def test_further_forms_are_written_on_request(
     run: Run, scans: Path, bundle: Path, tmp_path: Path
 ) -> None:

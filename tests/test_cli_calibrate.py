@@ -53,6 +53,7 @@ def benign(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_bundle_is_calibrated_and_says_what_cannot_be_promised(
     bundle: Path, benign: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ from nii import cli
 pq = pytest.importorskip("pyarrow.parquet", reason="the extra [score] is not installed")
 
 
+@pytest.mark.slow
 def test_the_samples_become_a_table(root: Path, tmp_path: Path) -> None:
     """Nii score over the sample scans is 0, and the table has a row for each."""
     out, samples = tmp_path / "out", root / "data" / "samples"

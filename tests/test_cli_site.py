@@ -41,6 +41,7 @@ def _write(tiny: ModuleType, folder: Path, count: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_site_is_learnt_and_ranks_containers(
     tiny: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -59,6 +60,7 @@ def test_a_site_is_learnt_and_ranks_containers(
     assert 0 <= seen["share"] <= 1
 
 
+@pytest.mark.slow
 def test_too_few_scans_and_none_are_errors(
     tiny: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,6 +40,7 @@ def test_the_shipped_bundle_is_the_default(
         cli_station.bundle_of(None)
 
 
+@pytest.mark.slow
 def test_what_is_shipped_passes_from_a_fresh_clone(capsys: pytest.CaptureFixture[str]) -> None:
     """The bundle in models/ is accepted without any key, and its numbers are right."""
     assert cli.main(["bundle", "verify", str(SHIPPED)]) == 0
@@ -79,6 +80,7 @@ def test_keys_signature_and_trust(
     assert (tmp_path / "trust" / "key.pem").is_file()
 
 
+@pytest.mark.slow
 def test_doctor_tells_in_text_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     """The page is 0 where all is well, and the JSON says the same."""
     code = cli.main(["doctor", "--provider", "CPUExecutionProvider"])

@@ -37,6 +37,7 @@ def lane(tmp_path: Path, rng: np.random.Generator) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_scans_are_taken_in_once(
     lane: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,6 +72,7 @@ def test_an_inspection_of_another_scan_is_refused(
     assert "c.inspection.json" in said.err
 
 
+@pytest.mark.slow
 def test_other_scans_are_inspected(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,7 @@ def help_of(*command: str) -> str:
     return answer.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python of a page runs from top to bottom, in a folder with the samples and models."""
@@ -57,6 +58,7 @@ def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         exec(compile(block, f"{page.name}, block {number}", "exec"), names)  # noqa: S102
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_flags_exist(page: Path) -> None:
     """Every nii command that a page shows exists, with every flag that the page gives it."""

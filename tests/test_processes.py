@@ -45,6 +45,7 @@ def pool(tmp_path: Path, root: Path) -> tuple[subprocess.Popen[str], list[int]]:
     return running, children
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_a_pool_ends_with_a_killed_parent(
     pool: tuple[subprocess.Popen[str], list[int]], is_alive: Callable[[int], bool]

@@ -29,6 +29,7 @@ def test_every_real_scan_is_read_as_a_display_image(real_data: Path) -> None:
         assert scan.sha256 is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("card", MODELS, ids=[path.parent.name for path in MODELS])
 def test_shipped_models_find_containers_on_trucks_they_never_saw(
     card: Path, real_data: Path

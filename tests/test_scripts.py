@@ -82,6 +82,7 @@ def test_loads_and_missing_scores_are_kept_apart(unseen: ModuleType) -> None:
     assert rows["under 20 g/cm2", "map+detector"].auroc == 1
 
 
+@pytest.mark.slow
 def test_a_call_that_was_broken_off_goes_on(
     unseen: ModuleType, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_call_that_was_broken_off_goes_on(
         unseen.main([*words, "--learnt", "30"])
 
 
+@pytest.mark.slow
 def test_twins_show_the_same_container(unseen: ModuleType) -> None:
     """The scan without the threat has the same load: only noise and the speed differ."""
     scene = replace(unseen.BASE.scene, height_px=(300, 301), pitch_mm=(10.0, 14.0))
@@ -268,6 +270,42 @@ def test_what_happened_is_told_beside_what_was_promised(root: Path) -> None:
     assert told[:2] == [("firearm", 0.3, (1, 2)), ("brick", None, (0, 1))]
     assert told[2] == ("benign containers", pytest.approx(0.394, abs=1e-3), (1, 2))
     assert promise.line(rows[0]).startswith("firearm: promised 0.300, happened 1 of 2 (0.013")
+
+
+@pytest.mark.parametrize(
+    ("words", "all_of_them"),
+    [
+        ((), False),
+        (("-q", "-x"), False),
+        (("--all",), True),
+        (("--all", "-q"), True),
+        (("tests/test_boxes.py", "-n", "0"), True),
+        (("tests/test_boxes.py::test_areas_are_counts_of_pixels",), True),
+        (("-m", "real"), True),
+    ],
+)
+def test_slow_tests_are_left_out_unless_asked_for(
+    root: Path, tmp_path: Path, words: tuple[str, ...], *, all_of_them: bool
+) -> None:
+    """Alone the script leaves slow tests out and says so; --all and what is named run whole."""
+    place = tmp_path / "venv" / "bin"
+    place.mkdir(parents=True)
+    for name in ("python", "chromium", "postgres"):
+        (place / name).write_text('#!/bin/sh\nprintf "<%s>" "$@"\necho\n')
+        (place / name).chmod(0o755)
+    ran = subprocess.run(  # noqa: S603 - our own script
+        ["/bin/bash", "scripts/test", *words],
+        cwd=root,
+        env=os.environ | {"NII_VENV": str(tmp_path / "venv")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("<-m><not slow>" in ran.stdout) is not all_of_them
+    assert ("slow tests were left out" in ran.stdout) is not all_of_them
+    kept = "".join(f"<{word}>" for word in words if word != "--all")
+    assert f"{kept}\n" in ran.stdout
+    assert "<--all>" not in ran.stdout
 
 
 @pytest.mark.parametrize(("free_gb", "fits"), [(9, False), (11, True)])

@@ -58,6 +58,7 @@ def test_another_key_is_an_unknown_signer(folder: Path) -> None:
             verify_folder(folder, keys)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.data())
 def test_a_changed_byte_anywhere_is_refused(folder: Path, data: st.DataObject) -> None:
@@ -229,6 +230,7 @@ def test_a_signed_file_does_not_pass_for_a_signed_folder(folder: Path) -> None:
         check(folder)
 
 
+@pytest.mark.slow
 def test_the_reference_tool_accepts_ours_and_we_accept_its(folder: Path, tmp_path: Path) -> None:
     """Both directions of parity with `model_signing`, where it is installed."""
     tool = shutil.which("model_signing")

@@ -92,6 +92,7 @@ def test_altered_is_refused_whatever_is_allowed(bundle: Bundle, rules: Trust, na
         admit(bundle, Trust(rules.folder, allow_unsigned=True), NOON)
 
 
+@pytest.mark.slow
 def test_a_changed_byte_of_any_file_is_refused(bundle: Bundle, rules: Trust) -> None:
     """Every 13th byte of every file is changed in turn; scripts/tamper_bundle.py changes each."""
     unnoticed = []

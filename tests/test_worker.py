@@ -128,6 +128,7 @@ def check_state(settings: WorkerSettings, count: int) -> None:
         (settings.store / f"checked {number}").rmdir()
 
 
+@pytest.mark.slow
 def test_the_whole_way(settings: WorkerSettings, arrive: Callable[[str], Path]) -> None:
     """A scan in the inbox ends as inspection and package, and stays in the inbox unchanged."""
     path = arrive("truck.tif")
@@ -143,6 +144,7 @@ def test_the_whole_way(settings: WorkerSettings, arrive: Callable[[str], Path]) 
     assert filed.inspection.scan.files == ("truck.tif",)
 
 
+@pytest.mark.slow
 def test_each_scan_once(settings: WorkerSettings, arrive: Callable[[str], Path]) -> None:
     """Later runs, copies and renames of a scan change nothing; a new scan is taken."""
     first = arrive("a.tif")
@@ -158,6 +160,7 @@ def test_each_scan_once(settings: WorkerSettings, arrive: Callable[[str], Path])
     check_state(settings, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "step"),
     [
@@ -191,6 +194,7 @@ def test_stopped_at_any_step(
     assert run_once(settings, Detector()) == Summary(known=2)
 
 
+@pytest.mark.slow
 def test_quarantine(
     settings: WorkerSettings,
     arrive: Callable[[str], Path],
@@ -231,6 +235,7 @@ def test_a_scan_that_breaks_the_inspection(
     assert json.loads(reason.read_text())["found"] == "odd"
 
 
+@pytest.mark.slow
 def test_failing_hardware_stops_the_worker(
     settings: WorkerSettings, arrive: Callable[[str], Path]
 ) -> None:
@@ -243,6 +248,7 @@ def test_failing_hardware_stops_the_worker(
     assert run_once(settings, Detector()) == Summary(inspected=1, delivered=1)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_retried(
     settings: WorkerSettings, arrive: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +268,7 @@ def test_a_full_disk_is_retried(
     check_state(settings, 1)
 
 
+@pytest.mark.slow
 def test_a_scan_that_breaks_the_picture(
     settings: WorkerSettings, arrive: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +288,7 @@ def test_a_scan_that_breaks_the_picture(
     assert len(tries) == 1
 
 
+@pytest.mark.slow
 def test_without_outbox(settings: WorkerSettings, arrive: Callable[[str], Path]) -> None:
     """Without an outbox nothing is packaged; once one is named, everything so far is."""
     arrive("a.tif")
@@ -289,6 +297,7 @@ def test_without_outbox(settings: WorkerSettings, arrive: Callable[[str], Path])
     check_state(settings, 1)
 
 
+@pytest.mark.slow
 def test_runs_until_stopped(settings: WorkerSettings, arrive: Callable[[str], Path]) -> None:
     """The loop takes scans as they arrive and ends when it is told to, by two looks as well."""
     settings = replace(settings, finished_by="two looks")

@@ -116,6 +116,7 @@ def seen(
     return ask_site(site, eye, work, ProjectionConfig(threats_per_scan=2)), work, eye
 
 
+@pytest.mark.slow
 def test_answers_are_kept_and_not_asked_again(
     site: tuple[tuple[Path, ...], ...], seen: tuple[Answers, Path, Eye]
 ) -> None:

@@ -29,6 +29,7 @@ def test_perfect_beats_blind_and_the_other_way_round(perfect: Evidence, blind: E
     assert ahead["container_p_d_at_1_percent_of_containers"].difference == 1
 
 
+@pytest.mark.slow
 def test_better_and_worse_follow_the_metric(perfect: Evidence, middling: Evidence) -> None:
     """More found is better, more alarms are worse; intervals hold the difference."""
     rows = compare.metric_differences(perfect, middling, 0, 30)

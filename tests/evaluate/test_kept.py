@@ -119,6 +119,7 @@ def test_answers_of_another_model_are_refused(
         Keeper(Counted(make_bundle(tmp_path / "b", "1.1")), tmp_path / "answers").claim()
 
 
+@pytest.mark.slow
 def test_processes_find_what_one_finds(tmp_path: Path, root: Path) -> None:
     """Two processes leave the answers that one would give; a damaged scan stops none of them."""
     bundle = root / "models/compact"
@@ -138,6 +139,7 @@ def test_processes_find_what_one_finds(tmp_path: Path, root: Path) -> None:
     assert {file.name for file in ahead.folder.iterdir()} == names
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_reported(
     tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +155,7 @@ def test_a_process_that_dies_is_reported(
         list(looked_at(keeper, root / "models/compact", paths, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no /proc")
 def test_processes_end_with_a_killed_parent(
     tmp_path: Path, root: Path, is_alive: Callable[[int], bool]
@@ -180,6 +183,7 @@ def _die(_: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_goes_on(tmp_path: Path, root: Path) -> None:
     """After kill -9 the answers that were there are not asked for again, and then they go."""
     samples = str(root / "data/samples/labels.json")

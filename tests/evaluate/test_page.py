@@ -74,6 +74,7 @@ def gallery_of(evidence: Evidence, name: str) -> Gallery:
     return gallery
 
 
+@pytest.mark.slow
 def test_hostile_names_are_only_text(middling: Evidence) -> None:
     """A page full of hostile names has the same elements as one with harmless names."""
     evil = read(page(result_of(middling, EVIL), middling, gallery_of(middling, EVIL)))

@@ -68,6 +68,7 @@ def test_intervals_hold_their_number(middling: Evidence) -> None:
                 assert share.interval.low <= share.counts.value <= share.interval.high  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_ap50_of_a_class_is_that_of_the_class(
     make_scans: Callable[[int, int], tuple[JudgedScan, ...]],
     make_evidence: Callable[[Sequence[JudgedScan]], Evidence],

@@ -95,6 +95,7 @@ def test_everything_about_the_scan_and_nothing_else(
     )
 
 
+@pytest.mark.slow
 def test_both_databases_give_evidence_and_feedback(
     database: str | Path, desk: Desk, tmp_path: Path
 ) -> None:
@@ -181,6 +182,7 @@ def test_anyone_can_check_the_digests(desk: Desk, busy: Filed, tmp_path: Path) -
     assert answer.returncode == 0, answer.stderr
 
 
+@pytest.mark.slow
 def test_an_altered_original_gives_no_package(desk: Desk, busy: Filed, tmp_path: Path) -> None:
     """Where a kept file was changed, nothing is handed out as evidence."""
     kept = scans.path_of(desk.store, scans.of(desk.store, busy.scan_sha256).files[0].sha256)

@@ -61,6 +61,7 @@ def test_the_check_of_labelled_sets_passes(desk: Desk, tmp_path: Path) -> None:
     assert sum(split.images for split in report.splits) == 8
 
 
+@pytest.mark.slow
 def test_training_reads_it(desk: Desk, tmp_path: Path) -> None:
     """The reader of nii train gives scans with the confirmed boxes."""
     pytest.importorskip("torch", reason="the extra [train] is not installed")

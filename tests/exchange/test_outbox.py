@@ -21,6 +21,7 @@ def draw() -> bytes:
     return b"\x89PNG\r\n\x1a\n and the rest"
 
 
+@pytest.mark.slow
 def test_delivered_once(store: Store, filed: Filed, tmp_path: Path) -> None:
     """The second delivery does nothing, even when the receiver took the first package away."""
     folder = tmp_path / "outbox"

@@ -87,6 +87,7 @@ def example(form: Format, truck: Scan, picture: Scan) -> Scan:
     return picture if form is jpeg else truck
 
 
+@pytest.mark.slow
 @every_format
 @pytest.mark.parametrize("grey", Grey)
 @settings(max_examples=EXAMPLES)
@@ -148,6 +149,7 @@ def test_a_cut_file_is_refused(form: Format, truck: Scan, picture: Scan, tmp_pat
     check()
 
 
+@pytest.mark.slow
 @every_format
 def test_a_damaged_file_does_no_harm(
     form: Format, truck: Scan, picture: Scan, tmp_path: Path

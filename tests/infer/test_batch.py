@@ -97,6 +97,7 @@ def test_again_gives_the_same_names_and_another_folder_new_ones(
     assert len(list(out.glob("*.json"))) == 2
 
 
+@pytest.mark.slow
 def test_order_does_not_depend_on_speed(
     tmp_path: Path, detector: Detector, make_scan: Callable[..., Scan]
 ) -> None:
@@ -152,6 +153,7 @@ def test_nothing_gives_nothing(tmp_path: Path, detector: Detector) -> None:
     assert list(inspect_files([], detector, tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_a_large_scan_is_alone(
     inbox: Path, tmp_path: Path, detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

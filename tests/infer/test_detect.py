@@ -79,6 +79,7 @@ def test_a_bundle_that_contradicts_itself_is_refused(
         Detector.open(tmp_path / "bare", ProviderSettings((CPU,)))
 
 
+@pytest.mark.slow
 def test_shipped_bundles_open_and_run(root: Path) -> None:
     """Every bundle in models/ is sound and looks at a scan of odd size."""
     shipped = [card.parent for card in sorted((root / "models").glob("*/card.json"))]

@@ -57,6 +57,7 @@ def test_another_scanner_is_not_covered(detector: Detector, make_scan: Callable[
     assert "other" in facts.reason
 
 
+@pytest.mark.slow
 def test_like_scores_hold_and_drift_suspends_until_a_person_resets(
     detector: Detector, tmp_path: Path, rng: np.random.Generator
 ) -> None:

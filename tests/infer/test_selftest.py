@@ -112,6 +112,7 @@ def test_what_is_no_self_test_is_refused(content: bytes) -> None:
         selftest.from_bytes(content)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(place=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
 def test_a_damaged_self_test_is_refused_or_read(test: SelfTest, place: float, change: int) -> None:

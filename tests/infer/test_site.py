@@ -63,6 +63,7 @@ def cells(seed: int, *, thing: bool = False) -> Float32[np.ndarray, "row column 
     return found
 
 
+@pytest.mark.slow
 def test_a_thing_that_was_never_seen_stands_out_where_it_is(model: SiteModel) -> None:
     """With it a container is most unusual, far above itself without it, and hottest at its place.
 
@@ -78,6 +79,7 @@ def test_a_thing_that_was_never_seen_stands_out_where_it_is(model: SiteModel) ->
     assert 0.1 < y < 0.32
 
 
+@pytest.mark.slow
 def test_a_few_planted_scans_do_not_hide_the_thing() -> None:
     """With 5 % of the scans not benign after all, the thing still ranks above most."""
     poisoned = learnt(things=2)
@@ -85,6 +87,7 @@ def test_a_few_planted_scans_do_not_hide_the_thing() -> None:
     assert unusual(cells(100, thing=True), poisoned).excess > np.median(usual) + 1
 
 
+@pytest.mark.slow
 def test_the_score_can_fail_to_see_what_is_usual() -> None:
     """Where every second scan holds the thing, it is no longer unusual."""
     common = learnt(things=20)

@@ -224,6 +224,7 @@ print((peak() - before) / 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell the peak of memory")
 def test_strips_need_little_memory(tiny_bundle: Bundle, root: Path) -> None:
     """In strips a long scan takes a fraction of the memory that one pass takes (own processes)."""

@@ -28,6 +28,7 @@ def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         tube_spectrum(160.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kilovolts", [160.0, 450.0])
 def test_a_tube_ends_at_its_voltage_and_shows_tungsten_lines(kilovolts: float) -> None:
     """The spectrum adds up to 1, ends at the voltage, and peaks at the K lines (59.3 keV)."""

@@ -90,6 +90,7 @@ def test_findings_come_out_as_filed(program: TestClient, file_scan: FileScan) ->
     assert [one["id"] for one in rest] == [filed[1].id]
 
 
+@pytest.mark.slow
 def test_decide_mark_examine(program: TestClient, store: Store, file_scan: FileScan) -> None:
     """Decisions, marks and outcomes given as JSON are stored, returned and listed."""
     filed = file_scan()

@@ -75,6 +75,7 @@ def test_the_database_holds_no_secret(store: Store, account: Account) -> None:
         assert secret not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("login", "password"), [("officer", "wrong"), ("nobody", PASSWORD)])
 def test_a_wrong_log_in(store: Store, account: Account, login: str, password: str) -> None:
     """A wrong name or password opens nothing and is logged, without what was typed."""

@@ -23,6 +23,7 @@ def test_nothing_is_untranslated(code: str) -> None:
     assert catalogue.problems(code) == ()
 
 
+@pytest.mark.slow
 def test_problems_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A catalogue with gaps is told apart from a whole one."""
     monkeypatch.setattr(language, "LOCALE", tmp_path)

@@ -78,6 +78,7 @@ def events(store: Store) -> int:
         return int(connection.execute(query).scalar_one())
 
 
+@pytest.mark.slow
 def test_every_answer_carries_the_headers(
     client: TestClient, stranger: TestClient, every_route: list[tuple[str, str]]
 ) -> None:
@@ -101,6 +102,7 @@ def test_the_policy_lets_no_foreign_or_inline_script_run() -> None:
     assert not {"unsafe-inline", "unsafe-eval", "*", "data:", "http:"} & set(policy.split())
 
 
+@pytest.mark.slow
 def test_strangers_reach_nothing(
     stranger: TestClient, store: Store, every_route: list[tuple[str, str]]
 ) -> None:

@@ -102,6 +102,7 @@ def test_sites_and_accounts_stay_apart(store: Store, file_scan: Callable[..., Fi
     assert not live.hears(SEES_ALL, Happening(1, "", audit.LOGGED_IN, None, None))
 
 
+@pytest.mark.slow
 def test_a_listener_ends_with_the_session(store: Store) -> None:
     """At the next beat after a session is over its stream ends."""
 

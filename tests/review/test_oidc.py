@@ -123,6 +123,7 @@ def finish(door: Door, given: dict[str, str], browser: str = "b") -> object:
     return door.finish(given["state"], given["code"], given["iss"], browser)
 
 
+@pytest.mark.slow
 def test_who_is_vouched_for_is_known(fake: Fake, free_tcp_port: int) -> None:
     """A whole log-in gives issuer, subject and name; it works once, in one browser only."""
     provider = fake.start(free_tcp_port)
@@ -144,6 +145,7 @@ def test_who_is_vouched_for_is_known(fake: Fake, free_tcp_port: int) -> None:
         door.finish(given["state"], "forged code", None, "b")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", ["aud", "iss", "nonce", "exp", "key", "none"])
 def test_an_identity_that_does_not_hold(fake: Fake, free_tcp_port: int, spoil: str) -> None:
     """A wrong audience, issuer, nonce, time or signature, or none at all, opens nothing."""

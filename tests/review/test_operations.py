@@ -25,6 +25,7 @@ def test_names_and_rights(client: TestClient) -> None:
         assert set(operation.query) <= given
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", api.OPERATIONS, ids=lambda operation: operation.name)
 def test_rights_are_asked_for(
     browse: Callable[..., TestClient],

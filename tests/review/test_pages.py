@@ -93,6 +93,7 @@ def make_evil(inspection: Inspection) -> Inspection:
     )
 
 
+@pytest.mark.slow
 def test_queue_follows_urgency(client: TestClient, file_scan: FileScan) -> None:
     """The queue shows the most urgent first, with counts, and each links to its page."""
     levels = (Level.CLEAR, Level.SEARCH, Level.LOOK)
@@ -104,6 +105,7 @@ def test_queue_follows_urgency(client: TestClient, file_scan: FileScan) -> None:
     assert len(re.findall(r"<b>1</b>", text)) == 3
 
 
+@pytest.mark.slow
 def test_declared_empty_but_is_not(client: TestClient, store: Store, file_scan: FileScan) -> None:
     """Queue and inspection say so at first sight; not where an officer looks first."""
     reason = (
@@ -123,6 +125,7 @@ def test_declared_empty_but_is_not(client: TestClient, store: Store, file_scan: 
     assert client.get("/").text.count("declared empty, is not") == 1
 
 
+@pytest.mark.slow
 def test_filters_narrow_the_queue(client: TestClient, file_scan: FileScan) -> None:
     """Class, number and day narrow the queue; what there is not leads nowhere."""
     search, clear = file_scan(Level.SEARCH), file_scan(Level.CLEAR)
@@ -135,6 +138,7 @@ def test_filters_narrow_the_queue(client: TestClient, file_scan: FileScan) -> No
         assert client.get(address).status_code in (404, 422)
 
 
+@pytest.mark.slow
 def test_decided_ones_leave_the_queue(client: TestClient, file_scan: FileScan) -> None:
     """After a decision an inspection is gone from the queue, and there when all are shown."""
     filed = file_scan()
@@ -145,6 +149,7 @@ def test_decided_ones_leave_the_queue(client: TestClient, file_scan: FileScan) -
     assert cards(client.get("/?state=all").text) == [filed.id]
 
 
+@pytest.mark.slow
 def test_pages_of_the_queue_join(client: TestClient, file_scan: FileScan) -> None:
     """Following the link to the next page shows every inspection once."""
     filed = [file_scan(Level.LOOK) for _ in range(5)]
@@ -158,6 +163,7 @@ def test_pages_of_the_queue_join(client: TestClient, file_scan: FileScan) -> Non
     assert found == [one.id for one in filed]
 
 
+@pytest.mark.slow
 def test_one_shows_regions_and_facts(client: TestClient, file_scan: FileScan) -> None:
     """The page of an inspection lists every region and tells what the officer needs."""
     filed = file_scan()
@@ -170,6 +176,7 @@ def test_one_shows_regions_and_facts(client: TestClient, file_scan: FileScan) ->
         assert fact in text
 
 
+@pytest.mark.slow
 def test_the_viewer_is_told_of_regions(client: TestClient, file_scan: FileScan) -> None:
     """The viewer's document has each region with its place in words."""
     filed = file_scan()
@@ -179,6 +186,7 @@ def test_the_viewer_is_told_of_regions(client: TestClient, file_scan: FileScan) 
     assert not found["blind"]
 
 
+@pytest.mark.slow
 def test_the_next_scans_are_made_ready(
     app: Starlette, client: TestClient, file_scan: FileScan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +208,7 @@ def test_the_next_scans_are_made_ready(
     assert not asked
 
 
+@pytest.mark.slow
 def test_next_claims_and_others_see_it(browse: Browse, file_scan: FileScan) -> None:
     """The next scan is the most urgent one that nobody holds; the queue says who holds it."""
     urgent, other = file_scan(Level.SEARCH), file_scan(Level.LOOK)
@@ -215,6 +224,7 @@ def test_next_claims_and_others_see_it(browse: Browse, file_scan: FileScan) -> N
     assert third.post("/next").headers["Location"] == f"/inspections/{urgent.id}"
 
 
+@pytest.mark.slow
 def test_what_another_holds_is_not_decided(
     browse: Browse, store: Store, file_scan: FileScan
 ) -> None:
@@ -228,6 +238,7 @@ def test_what_another_holds_is_not_decided(
     assert decisions.of_inspection(store, filed.id) == ()
 
 
+@pytest.mark.slow
 def test_a_decision_leads_to_the_next_scan(
     client: TestClient, store: Store, file_scan: FileScan
 ) -> None:
@@ -243,6 +254,7 @@ def test_a_decision_leads_to_the_next_scan(
     assert audit.verify(store).intact
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "opened", ["", "yesterday", "2027-01-01T00:00:00+00:00", "2020-01-01T00:00:00+00:00", "9" * 99]
 )
@@ -256,6 +268,7 @@ def test_a_wrong_time_of_opening_is_not_kept(
     assert made.seconds is None
 
 
+@pytest.mark.slow
 def test_a_high_alarm_needs_a_reason(client: TestClient, store: Store, file_scan: FileScan) -> None:
     """A search is not dismissed without a reason, and the page says so with what was chosen."""
     filed = file_scan(Level.SEARCH)
@@ -268,6 +281,7 @@ def test_a_high_alarm_needs_a_reason(client: TestClient, store: Store, file_scan
     assert client.post(f"/inspections/{filed.id}/decisions", data=good).status_code == 303
 
 
+@pytest.mark.slow
 def test_a_decision_is_undone_by_another(
     client: TestClient, store: Store, file_scan: FileScan
 ) -> None:
@@ -284,6 +298,7 @@ def test_a_decision_is_undone_by_another(
     assert text.count('class="decision"') == 2
 
 
+@pytest.mark.slow
 def test_two_who_decide_at_once_are_told(browse: Browse, store: Store, file_scan: FileScan) -> None:
     """The second of two decisions is kept, and its officer is told of the first."""
     filed = file_scan()
@@ -295,6 +310,7 @@ def test_two_who_decide_at_once_are_told(browse: Browse, store: Store, file_scan
     assert len(decisions.of_inspection(store, filed.id)) == 2
 
 
+@pytest.mark.slow
 def test_another_look(browse: Browse, file_scan: FileScan) -> None:
     """A supervisor asks for another look: the scan waits again, not for whom decided."""
     filed = file_scan()
@@ -307,6 +323,7 @@ def test_another_look(browse: Browse, file_scan: FileScan) -> None:
     assert browse("second").post("/next").headers["Location"] == f"/inspections/{filed.id}"
 
 
+@pytest.mark.slow
 def test_referred_to_experts(browse: Browse, file_scan: FileScan) -> None:
     """A scan that is referred to a group waits for that group."""
     filed = file_scan()
@@ -319,6 +336,7 @@ def test_referred_to_experts(browse: Browse, file_scan: FileScan) -> None:
     assert browse("expert").post("/next").headers["Location"] == f"/inspections/{filed.id}"
 
 
+@pytest.mark.slow
 def test_blind_means_blind(client: TestClient, store: Store, file_scan: FileScan) -> None:
     """While officers look first, nothing that the model found leaves the server."""
     run_blind(store)
@@ -354,6 +372,7 @@ def test_blind_means_blind(client: TestClient, store: Store, file_scan: FileScan
     assert decisions.of_inspection(store, filed.id)[0].blind
 
 
+@pytest.mark.slow
 def test_the_examination(client: TestClient, store: Store, file_scan: FileScan) -> None:
     """What the physical examination found is added and shown."""
     filed = file_scan()
@@ -366,6 +385,7 @@ def test_the_examination(client: TestClient, store: Store, file_scan: FileScan) 
     assert client.post(f"/inspections/{filed.id}/outcomes", data={"found": "?"}).status_code == 422
 
 
+@pytest.mark.slow
 def test_other_sites_are_not_there(browse: Browse, store: Store, file_scan: FileScan) -> None:
     """Nothing of a site that an officer does not see can be opened, changed or listed."""
     filed = file_scan()
@@ -392,6 +412,7 @@ def test_other_sites_are_not_there(browse: Browse, store: Store, file_scan: File
     assert claims.release(store, filed.id, user_of(store, "elsewhere"), NOON) is False
 
 
+@pytest.mark.slow
 def test_hostile_text_stays_text(browse: Browse, file_scan: FileScan) -> None:
     """Whatever scans, models and people write, no element or attribute of a page comes from it."""
     filed = file_scan(change=make_evil)
@@ -413,6 +434,7 @@ def test_hostile_text_stays_text(browse: Browse, file_scan: FileScan) -> None:
             assert tag != "img" or (attributes["src"] or "").startswith("/scans/")
 
 
+@pytest.mark.slow
 def test_pages_ask_for_nothing_from_elsewhere(client: TestClient, file_scan: FileScan) -> None:
     """Every address in every page is on this server, and answers."""
     filed = file_scan()
@@ -428,6 +450,7 @@ def test_pages_ask_for_nothing_from_elsewhere(client: TestClient, file_scan: Fil
                     assert client.get(target).status_code == 200, target
 
 
+@pytest.mark.slow
 def test_the_page_tells_its_script(client: TestClient, file_scan: FileScan) -> None:
     """The script finds the facts it needs as JSON in the page."""
     filed = file_scan()

@@ -36,6 +36,7 @@ def test_the_parameters_are_those_of_the_standard() -> None:
     assert passwords.outdated(weak)
 
 
+@pytest.mark.slow
 @pytest.mark.real_hashes
 def test_an_unknown_name_takes_as_long() -> None:
     """Nobody learns from the time of the answer whether an account is there."""

@@ -60,6 +60,7 @@ def test_odd_rules_are_refused(boss: TestClient, store: Store, change: dict[str,
     assert settings.get(store, queue.SETTINGS, QueueSettings) == QueueSettings()
 
 
+@pytest.mark.slow
 def test_a_scanner_is_placed(
     boss: TestClient,
     browse: Callable[..., TestClient],

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from nii.inspection import Anomaly, Attention, Declaration, GuaranteeFacts, Inspection, Level
 from nii.review import auth, records
 from nii.review.auth import RIGHTS, Person
@@ -40,6 +42,7 @@ def full(inspection: Inspection) -> Inspection:
     )
 
 
+@pytest.mark.slow
 def test_what_is_withheld(file_scan: FileScan) -> None:
     """Without what the model found, an inspection of a full scan is like one of a clear scan."""
     found = records.withheld(file_scan(change=full).inspection)
@@ -52,6 +55,7 @@ def test_what_is_withheld(file_scan: FileScan) -> None:
     assert found.structures[0].load_words is None
 
 
+@pytest.mark.slow
 def test_a_claim_holds_until_its_end(
     store: Store, account: Callable[..., User], file_scan: FileScan
 ) -> None:
@@ -70,6 +74,7 @@ def test_a_claim_holds_until_its_end(
     assert over.holder is None
 
 
+@pytest.mark.slow
 def test_passages_of_the_same_container(
     store: Store, account: Callable[..., User], file_scan: FileScan
 ) -> None:
@@ -88,6 +93,7 @@ def test_passages_of_the_same_container(
     assert records.passages(store, elsewhere, second.scan_sha256) == ()
 
 
+@pytest.mark.slow
 def test_what_comes_after(store: Store, account: Callable[..., User], file_scan: FileScan) -> None:
     """Going on from the last id gives every case once, in order."""
     officer = person(account("one"))

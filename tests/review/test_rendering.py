@@ -10,6 +10,7 @@ from nii.review import rendering
 from nii.review.language import CODES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", CODES)
 def test_every_page_speaks_every_language(client: TestClient, code: str) -> None:
     """Pages come in the language that was chosen, and say which it is."""

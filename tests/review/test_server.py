@@ -131,6 +131,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     return certificate, private
 
 
+@pytest.mark.slow
 def test_over_tls(
     tmp_path: Path, store: Store, account: Callable[..., User], monkeypatch: pytest.MonkeyPatch
 ) -> None:

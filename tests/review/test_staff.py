@@ -62,6 +62,7 @@ def test_sites_and_roles_are_changed(boss: TestClient, browse: Browse, store: St
     assert "supervisor" in officer.get("/account").text
 
 
+@pytest.mark.slow
 def test_closing_and_opening(boss: TestClient, browse: Browse, store: Store) -> None:
     """A closed account is out at once; opened again it has a one-time password."""
     officer = browse()
@@ -85,6 +86,7 @@ def test_the_last_administrator_stays(boss: TestClient, store: Store) -> None:
     assert boss.get("/accounts").status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form",
     [
@@ -111,6 +113,7 @@ def test_names_stay_text(boss: TestClient) -> None:
     assert "&lt;script&gt;" in text
 
 
+@pytest.mark.slow
 def test_tokens_are_made_and_revoked(boss: TestClient, browse: Browse, store: Store) -> None:
     """A token is shown once, works with its scopes, and not after it was revoked."""
     browse()

@@ -91,6 +91,7 @@ def assembled(client: TestClient, facts: dict[str, object], level: int) -> np.nd
     return whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("energies", [1, 2])
 def test_tiles_make_up_the_scan(
     held: Tiles, keep: Callable[..., str], scan_levels: np.ndarray, energies: int
@@ -120,6 +121,7 @@ def test_the_apron_is_what_lies_beside(scan_levels: np.ndarray) -> None:
         np.testing.assert_array_equal(tile, part.transpose(1, 2, 0).ravel())
 
 
+@pytest.mark.slow
 def test_tiles_are_packed_for_the_network_only(
     held: Tiles, keep: Callable[..., str], scan_levels: np.ndarray
 ) -> None:
@@ -140,6 +142,7 @@ def test_tiles_are_packed_for_the_network_only(
         assert plain.headers["vary"] == "Accept-Encoding"
 
 
+@pytest.mark.slow
 def test_browsers_keep_tiles(
     held: Tiles, keep: Callable[..., str], scan_levels: np.ndarray
 ) -> None:
@@ -159,6 +162,7 @@ def test_browsers_keep_tiles(
     )
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_404(
     held: Tiles, keep: Callable[..., str], scan_levels: np.ndarray
 ) -> None:
@@ -240,6 +244,7 @@ def test_a_scan_is_prepared_while_nobody_waits(
     held.prepare(spoilt)
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_again_waits_once(
     held: Tiles, keep: Callable[..., str], scan_levels: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +267,7 @@ def test_what_is_asked_for_again_waits_once(
     assert not started
 
 
+@pytest.mark.slow
 def test_what_can_wait_waits_for_calm(
     held: Tiles,
     keep: Callable[..., str],
@@ -280,6 +286,7 @@ def test_what_can_wait_waits_for_calm(
     assert time.monotonic() >= began + 1.2
 
 
+@pytest.mark.slow
 def test_many_who_look_at_many_scans_fill_no_memory(
     held: Tiles, keep: Callable[..., str], scan_levels: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,6 +319,7 @@ def wait_for(done: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_the_folder_stays_within_its_bound(
     held: Tiles, keep: Callable[..., str], scan_levels: np.ndarray
 ) -> None:
@@ -326,6 +334,7 @@ def test_the_folder_stays_within_its_bound(
     assert sum(path.stat().st_size for path in held.folder.iterdir()) <= held.most_bytes
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_no_picture(
     held: Tiles,
     keep: Callable[..., str],
@@ -346,6 +355,7 @@ def test_a_full_disk_costs_no_picture(
     assert not list(held.folder.glob("*.pyramid"))
 
 
+@pytest.mark.slow
 def test_materials_need_two_known_energies(
     held: Tiles, keep: Callable[..., str], scan_levels: np.ndarray
 ) -> None:

@@ -61,6 +61,7 @@ def test_no_name_leads_out_of_the_folder(
     assert audit.head(store) == head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("files", "data"),
     [
@@ -110,6 +111,7 @@ def test_a_broken_form(scanner: TestClient) -> None:
     assert answer.status_code == 415
 
 
+@pytest.mark.slow
 def test_pushing_again_changes_nothing(scanner: TestClient, store: Store, scan: bytes) -> None:
     """The same scan under the same name is the same scan."""
     files = [("file", ("truck.tif", scan))]

@@ -42,6 +42,7 @@ def test_a_run_goes_on_and_grows(
         run(settings, job, "b", stop)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_bytes_of_one(
     shipped: Path, tmp_path: Path, fill: Callable[[Path, int], None]
 ) -> None:
@@ -60,6 +61,7 @@ def test_two_processes_give_the_bytes_of_one(
     assert len(tables[0]) == 2
 
 
+@pytest.mark.slow
 def test_kill_9_loses_and_doubles_nothing(bench: ModuleType, tmp_path: Path) -> None:
     """Each scan is in the table once after kills at random moments, and no half file is left."""
     pytest.importorskip("resource", reason="the script is for POSIX")

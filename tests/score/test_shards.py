@@ -70,6 +70,7 @@ def test_another_run_is_refused(out: Place) -> None:
         Ledger(out).begin({"model_sha256": "b"})
 
 
+@pytest.mark.slow
 def test_one_run_at_a_time(tmp_path: Path) -> None:
     """A folder that a run holds refuses the next one, and is free after it."""
     out = Place(str(tmp_path))

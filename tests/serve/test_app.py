@@ -84,6 +84,7 @@ def binary_request(given: dict[str, np.ndarray]) -> tuple[bytes, dict[str, str]]
     return body, {"Inference-Header-Content-Length": str(len(head))}
 
 
+@pytest.mark.slow
 def test_a_second_process_serves(server: str, detector: Detector, rng: np.random.Generator) -> None:
     """Over the wire come the facts, the maps and the inspection that the model gives at home."""
     model = f"{server}/v2/models/{detector.card.name}"

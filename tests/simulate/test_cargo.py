@@ -34,6 +34,7 @@ def test_the_table_is_rich_and_whole() -> None:
     assert all(carried(place) for place in PLACES)
 
 
+@pytest.mark.slow
 def test_the_image_weighs_what_the_goods_weigh(ledger: dict[str, Any]) -> None:
     """In a parallel view areal density adds up to volume times density, within 1 %."""
     assert ledger["cargo"].keys() == CARGO.keys()

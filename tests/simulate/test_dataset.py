@@ -19,6 +19,7 @@ SMALL = DatasetConfig(
 )
 
 
+@pytest.mark.slow
 def test_what_is_written_is_what_was_simulated(tmp_path: Path) -> None:
     """Scans and labels read from the folder equal those of the stream, to a step of 16 bits."""
     labels = coco.read_coco(write_dataset(tmp_path, SMALL, workers=0), tmp_path, verify=True)
@@ -36,6 +37,7 @@ def test_what_is_written_is_what_was_simulated(tmp_path: Path) -> None:
     np.testing.assert_allclose(masses, made.threat_masses_kg, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     """A scan whose label is missing is made again, the same; the others are not touched."""
     write_dataset(tmp_path, SMALL, workers=0)

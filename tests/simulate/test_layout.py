@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
 from nii.simulate import railcars
 from nii.simulate.layout import LoadShares, make_plan
@@ -24,6 +25,7 @@ def test_containers_stand_side_by_side_on_the_deck() -> None:
         assert all(plan.vehicle_x_m[0] <= a and b <= plan.vehicle_x_m[1] for a, b in spans)
 
 
+@pytest.mark.slow
 def test_loads_follow_their_shares() -> None:
     """About 45 % of dry containers are empty by default, and all where it is asked for."""
     states: Counter[str] = Counter()

@@ -24,6 +24,7 @@ def with_photons(photons: float) -> ScannerConfig:
     return replace(scanner, detector=replace(scanner.detector, photons_per_pixel=photons))
 
 
+@pytest.mark.slow
 def test_more_dose_penetrates_deeper_and_never_less() -> None:
     """Each ten times the photons reach at least as deep, and a hundred times clearly deeper."""
     config = replace(FEW, step_mm=50.0)
@@ -69,6 +70,7 @@ def test_wire_gauges_are_those_of_the_standard() -> None:
     assert diameter_mm(0) == pytest.approx(8.252, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_steel_hides_thin_wires() -> None:
     """Behind steel only thicker wires are found, and something is found in both cases."""
     scanner = preset("linac_6")

@@ -25,6 +25,7 @@ def of_preset(name: str) -> tuple[Subject, list[tuple[int, int, str]]]:
     return measure_preset(name, preset(name), FEW, lambda *step: told.append(step)), told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["linac_9_6", "linac_6"])
 def test_a_preset_passes_through_all_tests(name: str) -> None:
     """Every test gives figures, a chart and, but for the material, a picture; progress is told."""
@@ -41,6 +42,7 @@ def test_a_preset_passes_through_all_tests(name: str) -> None:
     assert {picture.test for picture in subject.pictures} == set(TESTS) - {"material"}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures() -> None:
     """A report can be repeated."""
     again = measure_preset("linac_6", preset("linac_6"), FEW)

@@ -43,6 +43,7 @@ def test_an_unknown_word_is_refused() -> None:
         find_subjects(["linac_7"])
 
 
+@pytest.mark.slow
 def test_a_bad_file_is_a_failure_among_others(tmp_path: Path) -> None:
     """The broken scan gives its reason, and the rest is measured; progress ends at the end."""
     path = scan_in(tmp_path)

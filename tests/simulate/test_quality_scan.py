@@ -74,6 +74,7 @@ def acquire_air() -> Scan:
     return acquire(phantoms.air(128, 128, 4.0), preset("linac_6"), np.random.default_rng(0))
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_real_scans_are_measured(real_data: Path) -> None:
     """Some real trucks give all figures or reasons; most posts can be fitted."""

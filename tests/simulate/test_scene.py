@@ -68,6 +68,7 @@ def test_a_threat_adds_its_mass_and_takes_what_it_replaces() -> None:
     assert found
 
 
+@pytest.mark.slow
 def test_new_classes_and_changes_of_the_vehicle_are_found_where_asked() -> None:
     """Classes that are off by default come when they are named, with kind, mass and material."""
     names = ("modification", "currency", "person", "ammunition")
@@ -95,6 +96,7 @@ def test_loads_tell_their_chapters() -> None:
     assert full > 0
 
 
+@pytest.mark.slow
 def test_truth_is_complete_and_inside() -> None:
     """Boxes lie in the picture; containers have a load, threats a kind and what is behind them."""
     container = taxonomy.by_name("container").class_id

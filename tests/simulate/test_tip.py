@@ -396,6 +396,7 @@ def patches(kind: Callable[[np.random.Generator], Example], count: int, seed: in
     return np.stack([statistics(kind(rng)) for _ in range(count)])
 
 
+@pytest.mark.slow
 def test_a_classifier_cannot_tell_insertion_from_simulation() -> None:
     """Logistic regression tells inserted from simulated threats with an AUC below 0.6."""
     found = area_under_curve(patches(simulated_together, 130, 1), patches(inserted, 130, 2))

@@ -157,6 +157,7 @@ def test_an_empty_log_is_intact(store: Store) -> None:
     assert audit.verify(store) == audit.Check(audit.Head(0, audit.ORIGIN_SHA256))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_alterations_are_found(logged: Store, attack: str) -> None:
     """Whoever switches the triggers off and alters a row is found out: which row, which event."""

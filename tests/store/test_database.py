@@ -81,6 +81,7 @@ def test_a_time_needs_a_zone() -> None:
         subject.timestamp(datetime(2026, 1, 1))  # noqa: DTZ001
 
 
+@pytest.mark.slow
 def test_the_store_needs_neither_models_nor_the_web() -> None:
     """Importing the store brings in neither a model runtime nor the web app."""
     code = (

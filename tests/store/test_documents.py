@@ -98,6 +98,7 @@ def test_unreadable_papers_are_refused(value: str) -> None:
         Paper(Kind.PLATE, value)
 
 
+@pytest.mark.slow
 def test_earlier_passages_share_a_number(store: Store, file_scan: FileScan) -> None:
     """Other scans of the same container are found, newest first; of the same goods, not."""
 

@@ -37,6 +37,7 @@ def _numbers(store: Store, query: Query) -> list[int]:
     return [item.inspection_id for item in queue.page(store, query)]
 
 
+@pytest.mark.slow
 def test_pages_follow_level_risk_and_age(store: Store, file_scan: FileScan) -> None:
     """Pages of any length together give: level, then risk, then age, then number; each row once."""
     kinds = [(Level.LOOK, 0.5, 3), (Level.SEARCH, 0.5, 2), (Level.LOOK, 0.9, 1)]
@@ -163,6 +164,7 @@ def test_a_contradicted_declaration_stands_out(store: Store, file_scan: FileScan
     assert found[0].risk == 0.97
 
 
+@pytest.mark.slow
 def test_draws_have_the_share_that_was_set(store: Store, file_scan: FileScan) -> None:
     """No, some or all clear scans are drawn, and no other ones; the same scan always alike."""
     rules = QueueSettings(audit_share=0.5, blind_share=0.5)

@@ -87,6 +87,7 @@ def _whole(store: Store, told: list[int]) -> None:
         assert (row.state == State.DECIDED) == (row.inspection_id in decided)
 
 
+@pytest.mark.slow
 def test_writers_killed_at_any_moment(store: Store, rng: np.random.Generator) -> None:
     """After kill -9 of two writers at once, again and again, all that was told is kept, whole."""
     told: list[int] = []
@@ -109,6 +110,7 @@ def test_writers_killed_at_any_moment(store: Store, rng: np.random.Generator) ->
     assert len(told) == len(set(told)) >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs RLIMIT_FSIZE")
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     """When no file may grow any more, the writer ends with an error, and all before it is kept."""
@@ -126,6 +128,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
 def test_a_server_that_restarts(
     request: pytest.FixtureRequest, tmp_path: Path, how: signal.Signals

@@ -20,6 +20,7 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 OPTIONS = {"compare_type": True, "compare_server_default": True}
 
 
+@pytest.mark.slow
 def test_migrations_build_the_tables(store: Store) -> None:
     """The migrations end at the schema that tables.py states."""
     with store.read() as connection:

@@ -92,6 +92,7 @@ def test_scans_without_container_or_in_several_files_teach_nothing() -> None:
     assert set(local.unusable) == {Path("b.png"), Path("c.dcs"), Path("e.png")}
 
 
+@pytest.mark.slow
 def test_too_few_scans_are_refused(bundle: Bundle, tmp_path: Path) -> None:
     """One scan to learn from is no site."""
     with pytest.raises(ConfigError, match="local scans"):
@@ -115,6 +116,7 @@ def _site(folder: Path, count: int) -> tuple[tuple[tuple[Path, ...], tuple[Box, 
     return tuple(rows)
 
 
+@pytest.mark.slow
 def test_an_adaptation_runs_from_bundle_to_verdict_and_goes_on(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +193,7 @@ def test_what_becomes_of_each_scan_is_said() -> None:
     assert "2 scans teach, 1 measure, 1 are held back, 1 are of no use" in text
 
 
+@pytest.mark.slow
 def test_the_run_starts_from_the_bundle_and_pairs_the_local_scans(
     bundle: Bundle, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from nii.train.blend import BLENDED, blended, mean_of
 from nii.train.export import trained
 
 
+@pytest.mark.slow
 def test_every_weight_is_the_mean_and_the_story_says_so(finished_run: Path, tmp_path: Path) -> None:
     """Counts of batches stay whole numbers; what was measured before is no longer told."""
     run = checkpoint.load(checkpoint.chosen(finished_run))

@@ -26,6 +26,7 @@ def test_every_configuration_loads_and_carries_the_name_of_its_file(path: Path) 
     assert read_config(path, {}).name == path.stem
 
 
+@pytest.mark.slow
 def test_settings_load_without_torch() -> None:
     """Reading a configuration needs no torch, so that the command line starts at once."""
     code = "import sys, nii.train.config; sys.exit('torch' in sys.modules)"
@@ -53,6 +54,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path: Path) ->
         read_config(path, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

@@ -45,6 +45,7 @@ def make_set(epoch: int = 0) -> TrainingSet:
     return TrainingSet(OneBlock(), CONFIG, TASK, seed=1, epoch=epoch)
 
 
+@pytest.mark.slow
 def test_overviews_are_widened_as_they_would_have_been_collated(config: TrainConfig) -> None:
     """Two shares brought to the width of the whole batch are the whole batch.
 
@@ -130,6 +131,7 @@ def test_a_crop_shows_the_channels_of_the_scan() -> None:
     np.testing.assert_array_equal(part, whole[:, 140:200, 390:500])
 
 
+@pytest.mark.slow
 def test_simulated_scans_are_learnt_from_without_touching_the_disk() -> None:
     """A simulated source gives scans with truth, by index."""
     source = open_source(DataConfig(count=2, seed=3))

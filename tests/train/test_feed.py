@@ -68,6 +68,7 @@ def _listing() -> DataLoader[Any]:
     return made
 
 
+@pytest.mark.slow
 def test_a_dead_worker_is_a_clear_error() -> None:
     """The run does not wait for ever, and the message says what to try."""
     raised = pytest.raises(NiiError, match="workers = 0")

@@ -35,6 +35,7 @@ def test_a_kind_that_is_left_out_is_neither_taught_nor_shown(whole: TrainConfig,
     assert replace(kept, validation=whole.validation) == whole
 
 
+@pytest.mark.slow
 def test_scans_of_such_a_run_hold_other_kinds_only(whole: TrainConfig) -> None:
     """What the simulator then draws has threats, and none of that class among them."""
     data = without(whole, ["dense_object", "firearm", "brick"]).train

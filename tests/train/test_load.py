@@ -84,6 +84,7 @@ def test_too_few_containers_are_refused() -> None:
         balanced_accuracy(samples[:10], fit_load(samples, "test"))
 
 
+@pytest.mark.slow
 def test_labelled_containers_are_read_from_scans() -> None:
     """The shipped samples hold containers with load states, each seen as it is and as display."""
     images = read_coco(SAMPLES / "labels.json", SAMPLES).images

@@ -75,6 +75,7 @@ with tiny.tiny_scans():
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_end(
     config: TrainConfig, finished_run: Path, kind: str
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_killed_run_goes_on_to_the_same_end(
         assert torch.equal(part, after.average[name]), name
 
 
+@pytest.mark.slow
 def test_validations_that_bring_nothing_end_a_run(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +116,7 @@ def test_validations_that_bring_nothing_end_a_run(
     assert train(config, resume=True).step == result.step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_at", [2, 3])
 def test_a_resumed_run_equals_one_that_was_not_stopped(
     config: TrainConfig, finished_run: Path, stop_at: int
@@ -131,6 +134,7 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(
         torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_sigterm_ends_a_run_in_order(config: TrainConfig) -> None:
     """The step is completed, a checkpoint is written, and the old handler is back."""
     before = signal.getsignal(signal.SIGTERM)
@@ -140,6 +144,7 @@ def test_sigterm_ends_a_run_in_order(config: TrainConfig) -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.slow
 def test_a_loss_that_stays_without_a_number_ends_the_run(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +154,7 @@ def test_a_loss_that_stays_without_a_number_ends_the_run(
         train(replace(config, epochs=99))
 
 
+@pytest.mark.slow
 def test_a_few_such_steps_are_skipped_and_counted(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +165,7 @@ def test_a_few_such_steps_are_skipped_and_counted(
     assert (result.status, result.skipped_steps, result.step) == ("finished", 1, 3)
 
 
+@pytest.mark.slow
 def test_time_ends_a_run_too(config: TrainConfig) -> None:
     """With a clock that runs 20 s a look, a minute is over after a few steps."""
     now = iter(range(0, 10_000, 20))
@@ -192,6 +199,7 @@ def test_the_first_request_to_stop_is_collected_and_the_second_acts() -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_workers_prepare_the_same_batches(config: TrainConfig, finished_run: Path) -> None:
     """A run with a worker process has the losses of one without."""
     config = replace(config, workers=1, model=load(finished_run).meta.config.model)

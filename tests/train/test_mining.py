@@ -67,6 +67,7 @@ def test_a_scan_gives_no_more_than_its_share() -> None:
     assert len(false_alarms(found, nothing)) == MOST_PLACES
 
 
+@pytest.mark.slow
 def test_the_false_alarms_of_each_scan_are_written(config: TrainConfig, tmp_path: Path) -> None:
     """The dark container is claimed; every scan has its list, and the number is that of all."""
     path = tmp_path / "hard.json"

@@ -54,6 +54,7 @@ def test_the_two_differ_where_the_threat_is_and_nowhere_else(seed: int) -> None:
     assert pair.class_id in [taxonomy.by_name(name).class_id for name in _CLASSES]
 
 
+@pytest.mark.slow
 def test_threats_lie_in_the_container_and_not_on_others() -> None:
     """A labelled threat is not covered by a new one, and none lies outside the container."""
     taken = (200.0, 100.0, 600.0, 400.0)
@@ -79,6 +80,7 @@ def test_what_no_eye_could_find_is_not_taught() -> None:
     assert not can_be_seen(_scan(), threat, (499, 799))
 
 
+@pytest.mark.slow
 def test_weights_say_how_often_a_class_is_shown() -> None:
     """A class of nine times the weight is drawn nine times as often, within chance."""
     rng = np.random.default_rng(2)

@@ -27,6 +27,7 @@ def test_the_guard_knows_both_limits() -> None:
     assert "regions agree" in str(harm(replace(ADMITTED, boxes_agree=0.9)))
 
 
+@pytest.mark.slow
 def test_variants_are_written_and_run(
     bundle: Bundle, scans: list[Labelled], tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from nii.train.rehearsal import rehearse
 from nii.train.run import Run
 
 
+@pytest.mark.slow
 def test_every_part_runs_once_and_nothing_stays(config: TrainConfig, tmp_path: Path) -> None:
     """Network, data, step, validation, checkpoint and export each have a line with their time."""
     before, told, ticks = sorted(tmp_path.iterdir()), list[str](), itertools.count()

@@ -107,6 +107,7 @@ def test_another_network_is_refused() -> None:
         fitted(network(8, 2).state_dict(), network(8))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_a_bundle_is_resized(bundle: Bundle, tmp_path: Path) -> None:
     """The new one names the new size, and its story tells of the step."""
     config, base = weights.start(read_bundle(bundle.folder), tmp_path)

@@ -36,6 +36,7 @@ def batch(config: TrainConfig) -> Batch:
     return first
 
 
+@pytest.mark.slow
 def test_repeated_steps_lower_the_loss(run: Run, batch: Batch) -> None:
     """Fifteen steps on one batch fit it better than the first."""
     losses = [run.learn(batch, 1e-2) for _ in range(15)]
@@ -73,6 +74,7 @@ def test_a_branch_that_there_is_not_cannot_be_frozen(config: TrainConfig) -> Non
         Run(replace(config, frozen=("neck",)), choose(config))
 
 
+@pytest.mark.slow
 def test_sixteen_bit_floats_learn_with_a_scaled_loss(
     config: TrainConfig, batch: Batch, tmp_path: Path
 ) -> None:
@@ -175,6 +177,7 @@ def _values(network: nn.Module) -> list[Tensor]:
     return list(network.state_dict().values())
 
 
+@pytest.mark.slow
 def test_a_run_begins_from_a_network_without_an_anomaly_map(
     config: TrainConfig, tmp_path: Path
 ) -> None:
@@ -191,6 +194,7 @@ def test_a_run_begins_from_a_network_without_an_anomaly_map(
     assert any("detail.anomaly" in step for step in made["steps"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"width": 8}, {"depth": 2}, {"anomaly": False}])
 def test_a_run_begins_from_no_other_network(
     change: dict[str, Any], config: TrainConfig, tmp_path: Path

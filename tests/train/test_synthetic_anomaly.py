@@ -59,6 +59,7 @@ def test_a_piece_changes_its_place_alone_and_never_a_threat(seed: int) -> None:
     assert told[y0, x0] == UNKNOWN
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.integers(0, 10**6))
 def test_a_piece_keeps_the_ratio_of_the_energies(seed: int) -> None:

@@ -35,6 +35,7 @@ def views() -> list[tuple[Tensor, Tensor]]:
     return [(torch.rand(3, 4, 64, 64), torch.rand(3, 4, 128, 64)) for _ in range(3)]
 
 
+@pytest.mark.slow
 def test_the_network_computes_what_the_file_computes(
     bundle: Bundle, settings: TrainConfig, views: list[tuple[Tensor, Tensor]]
 ) -> None:
@@ -51,6 +52,7 @@ def test_the_network_computes_what_the_file_computes(
         torch.testing.assert_close(value, torch.from_numpy(one), atol=2e-3, rtol=2e-3)
 
 
+@pytest.mark.slow
 def test_training_begins_where_the_file_stands(
     bundle: Bundle, settings: TrainConfig, views: list[tuple[Tensor, Tensor]]
 ) -> None:
@@ -68,6 +70,7 @@ def test_training_begins_where_the_file_stands(
     assert float(max(near)) < 0.02 * float(max(far))
 
 
+@pytest.mark.slow
 def test_filters_get_the_length_of_fresh_ones(
     bundle: Bundle, settings: TrainConfig, views: list[tuple[Tensor, Tensor]]
 ) -> None:
@@ -79,6 +82,7 @@ def test_filters_get_the_length_of_fresh_ones(
     torch.testing.assert_close(lengths, torch.full_like(lengths, 3**-0.5))
 
 
+@pytest.mark.slow
 def test_a_run_begins_from_it(
     bundle: Bundle, settings: TrainConfig, views: list[tuple[Tensor, Tensor]], tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def test_a_class_that_is_mistaken_more_often_is_lowered_by_half() -> None:
     assert after.tolist() == pytest.approx([0.7388, 0.5858], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_classes_with_the_same_false_alarms_stay_where_they_are() -> None:
     """Nothing is shifted, and a class that never alarms counts as one at the lowest heat."""
     spec = suggest_scores([_benign(0.6, 0.6) for _ in range(40)], _CARD, "")

@@ -17,6 +17,7 @@ from nii.train.models import build
 from nii.train.run import begin
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_what_was_exported(
     bundle: Bundle, finished_run: Path, tmp_path: Path
 ) -> None:

@@ -78,6 +78,7 @@ def told(pushing: WatchSettings, kind: str) -> list[dict[str, object]]:
     return found
 
 
+@pytest.mark.slow
 def test_each_is_inspected_once(
     pushing: WatchSettings, push: Callable[..., str], bench: ModuleType, tmp_path: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_each_is_inspected_once(
     assert told(pushing, audit.INSPECTED)[-1]["scan_sha256"] == later
 
 
+@pytest.mark.slow
 def test_one_that_cannot_be_inspected_says_why(
     pushing: WatchSettings, push: Callable[..., str], bench: ModuleType, tmp_path: Path
 ) -> None:
@@ -109,6 +111,7 @@ def test_one_that_cannot_be_inspected_says_why(
     assert [e["scan_sha256"] for e in told(pushing, audit.INSPECTED)] == [good]
 
 
+@pytest.mark.slow
 def test_a_lost_original_stops_no_other(
     pushing: WatchSettings,
     push: Callable[..., str],
@@ -138,6 +141,7 @@ def test_a_store_must_be_named(settings: WatchSettings) -> None:
             replace(settings, **change)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(
     pushing: WatchSettings,
     push: Callable[..., str],
@@ -172,6 +176,7 @@ def token(pushing: WatchSettings) -> str:
     return str(made)
 
 
+@pytest.mark.slow
 def test_from_the_network_to_the_queue(
     pushing: WatchSettings, token: str, root: Path, tmp_path: Path
 ) -> None:

@@ -106,6 +106,7 @@ def test_plan_writes_nothing(settings: WatchSettings, arrive: Arrive, bench: Mod
     assert len(results(settings)) == 1
 
 
+@pytest.mark.slow
 def test_kill_at_random_moments(bench: ModuleType, starter: Starts, tmp_path: Path) -> None:
     """After ten kills -9 each scan is once in folder, store and web server, and nothing is half."""
     verdict = bench.kill_often(tmp_path, starter, bench.Plan(24, 10, seed=1, longest_s=0.4))
@@ -113,6 +114,7 @@ def test_kill_at_random_moments(bench: ModuleType, starter: Starts, tmp_path: Pa
     assert verdict.numbers["scans"] == 24
 
 
+@pytest.mark.slow
 def test_the_check_can_fail(
     settings: WatchSettings, arrive: Arrive, bench: ModuleType, tmp_path: Path
 ) -> None:
@@ -165,6 +167,7 @@ def test_no_room_to_write(
     assert len(set(results(settings))) == 3
 
 
+@pytest.mark.slow
 def test_full_and_read_only_output(
     settings: WatchSettings, arrive: Arrive, bench: ModuleType
 ) -> None:
@@ -221,6 +224,7 @@ def test_an_endpoint_that_is_down(
     assert [len(bodies) for bodies in received.bodies.values()] == [1, 1]
 
 
+@pytest.mark.slow
 def test_the_clock_jumps(settings: WatchSettings, arrive: Arrive, bench: ModuleType) -> None:
     """A clock that jumps by years in both directions loses and doubles nothing."""
     moments = iter(range(10_000))
@@ -239,6 +243,7 @@ def test_the_clock_jumps(settings: WatchSettings, arrive: Arrive, bench: ModuleT
     assert len(set(results(settings))) == 3
 
 
+@pytest.mark.slow
 def test_an_unreadable_bundle(settings: WatchSettings, root: Path, tmp_path: Path) -> None:
     """With a damaged model scans wait; once it is whole again, the real model inspects them."""
     model = tmp_path / "model"
@@ -300,6 +305,7 @@ def test_litter_of_killed_processes(settings: WatchSettings, bench: ModuleType) 
     assert not list(settings.quarantine_folder.iterdir())
 
 
+@pytest.mark.slow
 def test_the_command_and_sigterm(root: Path, tmp_path: Path) -> None:
     """`nii watch` in a process of its own inspects with the shipped model and ends on SIGTERM."""
     lane = tmp_path / "lane with spaces ü"

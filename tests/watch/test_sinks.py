@@ -108,6 +108,7 @@ def test_a_server_that_speaks_no_http(parcel: Parcel) -> None:
         HttpSink("http://127.0.0.1:9/x").deliver(parcel)
 
 
+@pytest.mark.slow
 def test_open_sinks(settings: WatchSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings' names for sinks are the sinks' own, in the same order."""
     monkeypatch.setenv("NII_WATCH_TOKEN", "secret")

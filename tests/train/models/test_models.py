@@ -41,6 +41,7 @@ def test_outputs_have_the_shapes_of_the_contract(
     assert min(float(maps[1].min()), float(maps[4].min())) >= 0
 
 
+@pytest.mark.slow
 def test_two_scans_are_learnt_by_heart(kind: str, config: TrainConfig) -> None:
     """Forty steps on the same two scans bring the loss below a third of its start."""
     model = ModelConfig(kind, width=8, depth=1, overview_width=8)
