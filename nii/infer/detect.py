@@ -12,6 +12,7 @@ from nii.detections import Detections
 from nii.infer import strips
 from nii.infer.anomaly import Found, map_of
 from nii.infer.decode import decode
+from nii.infer.ends import fitted
 from nii.infer.reach import reach_of
 from nii.infer.runtime import ProviderSettings, Session, check_card, open_bundle
 from nii.inspection import ModelFacts, ProviderFacts
@@ -95,6 +96,7 @@ class Detector:
         network = strips.Network(self.session.run, self.card, self._reach)
         look = strips.look(scan, network, self._timer)
         found = decode(look.maps, self.card, look.frame)
+        found = fitted(found, scan, self.card.thresholds.structure)
         stages = (look.preprocess_s, look.run_s, self._timer() - look.ended_s)
         timing = {
             name: 1e3 * seconds

@@ -5,8 +5,10 @@ about them: how much they attenuate beside its brightest part, how unlike rows a
 needs no pixel pitch and little of the grey curve, so it serves display pictures too. A second such
 model tells a loaded container that is full from one that is partly filled, with goods along less
 than two thirds of it; for it columns are sorted by how much they attenuate where cargo stands, and
-the largest step among them counts. The weights come with the card (:class:`nii.bundle.LoadSpec`).
-An older card may hold none for the second, or none for the last features.
+the largest step among them counts. Thirds from the roof down are held against the brightest part
+each for itself, since boards of a trailer stand before the lowest. The weights come with the card
+(:class:`nii.bundle.LoadSpec`). An older card may hold none for
+the second, or none for the last features.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ _INSIDE = (slice(4, 25), slice(5, -5))
 """Cells that show the load: below the roof, above floor and chassis, between posts and doors."""
 _TOP, _LOWER, _STANDING = slice(0, 3), slice(10, None), slice(12, None)
 """Rows of the inside: where cargo seldom reaches, where it stands, and where low cargo does too."""
+_BANDS = {"upper": slice(0, 7), "middle": slice(7, 14), "lower": slice(14, 21)}
+"""Thirds of the inside, from the roof down: boards of a trailer stand before the lowest alone."""
+_BAND_QUANTILES = (0.5, 0.75, 0.95)
 _END_COLUMNS = 8
 """Columns of the inside at either end: a tenth of its length."""
 _PROFILE = (0.05, 0.2, 0.33, 0.5, 0.67, 0.8)
@@ -69,6 +74,7 @@ FEATURES = (
     "columns_below_step",
     "log_lighter_end_over_middle",
     "log_darker_end_over_middle",
+    *(f"log_{band}_q{100 * q:02.0f}_over_wall" for band in _BANDS for q in _BAND_QUANTILES),
 )
 """Later versions may add to the end; a card weighs as many as there were when it was made."""
 
@@ -158,6 +164,11 @@ def load_features(
             np.abs(np.diff(inside, axis=0)).mean(),
             part.shape[1] / part.shape[0],
             *_profile(np.median(inside[_STANDING], axis=0)),
+            *(
+                _log_ratio(value, wall)
+                for band in _BANDS.values()
+                for value in np.quantile(inside[band], _BAND_QUANTILES).tolist()
+            ),
         ],
         np.float64,
     )
