@@ -12,7 +12,8 @@ its overview branch, which finds containers, is refreshed in a part of its own a
 is, so that the time belongs to the threats. Where the configuration names another size than the
 bundle has, its weights are laid into that size first. Before the last part the network looks at
 its training scans, and the places where it was mistaken are then shown more often. With ``--blend``
-the weights that are shipped are the mean of those it began from and those it came to.
+the weights that are shipped are the mean of those it began from and those it came to. With
+``--load-only`` the network of ``--begin`` stays, and only its load state is learnt anew.
 """
 
 from __future__ import annotations
@@ -33,7 +34,13 @@ from nii import formats
 from nii.annotations.coco import read_coco
 from nii.bundle import Bundle, LoadSpec, read_bundle
 from nii.errors import ConfigError
-from nii.evaluate.calibration import PAGE_FILE, ask_site, calibrate_bundle, write_with_card
+from nii.evaluate.calibration import (
+    PAGE_FILE,
+    ask_site,
+    calibrate_bundle,
+    raised,
+    write_with_card,
+)
 from nii.evaluate.guarantee import GuaranteeConfig
 from nii.evaluate.match import Truth, judge
 from nii.evaluate.report import evaluate
@@ -99,6 +106,8 @@ def main(arguments: list[str]) -> int:
         train=pool(config.train, options.folder / "train", options.workers),
         validation=pool(config.validation, options.folder / "validation", options.workers),
     )
+    if options.load_only:
+        return with_load(pooled, options)
     pool(test, options.folder / "test", options.workers)
 
     for part in parts(pooled, options):
@@ -129,8 +138,7 @@ def main(arguments: list[str]) -> int:
     report = evaluate(bundle.folder, options.folder / "test", options.folder / "report")
     for line in report.warnings:
         print("note:", line)
-    if bundle.folder.resolve().parent == RECORD.parents[1] / "models":
-        subprocess.run([sys.executable, str(RECORD)], check=True)  # noqa: S603 - our own script
+    record(bundle)
     print(f"{bundle.folder} ({bundle.card.version}), report in {options.folder / 'report'}")
     return 0
 
@@ -300,6 +308,24 @@ def learn_load(config: TrainConfig, base: LoadSpec | None = None) -> LoadSpec:
     return replace(spec, basis=basis, filling=replace(spec.filling, basis=filling))
 
 
+def with_load(config: TrainConfig, options: argparse.Namespace) -> int:
+    """Write the bundle of --begin again with a load state learnt anew; the network stays."""
+    bundle = read_bundle(options.begin)
+    load = learn_load(config, bundle.card.load)
+    version = options.version or raised(bundle.card.version)
+    card = replace(bundle.card, load=load, version=version)
+    made = write_with_card(bundle, card, options.bundle)
+    record(made)
+    print(f"{made.folder} ({made.card.version})")
+    return 0
+
+
+def record(bundle: Bundle) -> None:
+    """Write down the digest of a bundle that is shipped."""
+    if bundle.folder.resolve().parent == RECORD.parents[1] / "models":
+        subprocess.run([sys.executable, str(RECORD)], check=True)  # noqa: S603 - our own script
+
+
 def with_thresholds(bundle: Bundle, data: DataConfig, options: argparse.Namespace) -> Bundle:
     """Set scores and thresholds by benign scans of their own: those of the validation are too few.
 
@@ -406,6 +432,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--blend", action="store_true", help="ship the mean of the weights of --begin and of after"
     )
     parser.add_argument(
+        "--load-only", action="store_true", help="learn the load state of --begin anew, no more"
+    )
+    parser.add_argument(
         "--without", action="append", default=[], help="kind of threat to leave out; repeatable"
     )
     parser.add_argument("--minutes", type=float, help="training, all calls together")
@@ -420,6 +449,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.blend and options.begin is None:
         parser.error("--blend: name with --begin what training goes on from")
+    if options.load_only and options.begin is None:
+        parser.error("--load-only: name with --begin the bundle whose load state is learnt")
     if options.bundle is None:
         if options.config != CONFIG or options.without:
             parser.error(f"name --bundle: what is made is no {BUNDLE}")

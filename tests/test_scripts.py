@@ -184,6 +184,13 @@ def test_a_release_is_made_in_several_calls_and_begins_the_next(
     assert "40 benign scans" in made.card.scores.basis
     assert (tmp_path / "runs" / "report" / "index.html").is_file()
     assert "call again to go on" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        release.main([*words, "--bundle", "loaded", "--load-only"])
+    loaded = [*words[:-2], "--version", "1.2", "--bundle", "loaded", "--begin", "made"]
+    assert release.main([*loaded, "--folder", "runs", "--load-only"]) == 0
+    card = read_bundle(tmp_path / "loaded").card
+    assert (card.version, card.weights_sha256) == ("1.2", made.card.weights_sha256)
+    assert card.thresholds == made.card.thresholds
     Path("again").mkdir()
     for part in parts:
         Path("again", part).symlink_to(Path("runs", part).resolve())
