@@ -140,7 +140,8 @@ def adapt(  # noqa: PLR0913 - each is a flag
         benign: scans without threats, or folders of them; may be repeated.
         out: folder of the new bundle.
         cleared: scans that a person looked at and found benign, or folders of them: not held back.
-        minutes: longest time of the fine-tuning; all else takes about as long again.
+        minutes: longest time of the fine-tuning; all else takes about as long again, and a second
+            try, where the first forgets too much elsewhere, some minutes more.
         steps: most steps of the optimiser; as many as the time allows where not given.
         suspect_share: share of the scans, those of the highest scores, held back for a person.
         target: share of the threats that shall be flagged at least, 0 to 1.

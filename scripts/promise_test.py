@@ -6,9 +6,10 @@ The first benign scans of ``FOLDER/dual``, which scripts/field_test.py simulates
 bundle as ``nii calibrate`` does: threats are projected into them. All other scans of that set
 judge it: their threats were simulated within the scene, not projected, so the promise meets
 threats of another make. Counted is what was promised: threats up to the limit of the load whose
-own class is named from the look threshold on, and benign containers that are looked at. What was
-answered is kept: a call that was broken off goes on, and another ``--target`` asks no scan again.
-Written are a bundle for each target and ``promise.json``.
+own class is named from the look threshold on, one of each scan as in the calibration, and benign
+containers that are looked at. What was answered is kept: a call that was broken off goes on, and
+another ``--target`` asks no scan again. Written are a bundle and a page for each target, and
+``promise.json``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from nii.annotations.coco import CocoImage
 from nii.errors import ConfigError
 from nii.evaluate.calibration import ask_site, calibrate_bundle
 from nii.evaluate.containers import ContainerTable, container_table
-from nii.evaluate.guarantee import Guarantee, GuaranteeConfig, alarmed
+from nii.evaluate.guarantee import Guarantee, GuaranteeConfig, alarmed, one_of_each
 from nii.evaluate.intervals import clopper_pearson, upper_limit
 from nii.evaluate.kept import Keeper
 from nii.evaluate.match import JudgedScan, Truth, judge, threat_rows
@@ -45,7 +46,8 @@ class Kept:
         promised: smallest share that was promised of threats, largest of containers; None where
             nothing was.
         happened: how many, of how many.
-        low, high: exact 95 % interval of the share that happened.
+        low, high: 95 % interval of the share that happened (Clopper and Pearson): exact for
+            threats, one a scan; two containers of one scan count as independent.
     """
 
     what: str
@@ -58,23 +60,34 @@ class Kept:
 def main(arguments: list[str]) -> int:
     """Calibrate, judge, print and write."""
     options = parse(arguments)
+    wanted = {
+        target: GuaranteeConfig(miss=round(1 - target, 9), up_to_g_per_cm2=options.up_to)
+        for target in options.target
+    }
     truth = read_truth(options.folder / "dual")
     ours, others = parted(truth, options.benign)
     detector = Detector.open(options.bundle)
     out = options.folder / "promise"
     seen = ask_site([(one.path,) for one in ours], detector, out / "calibration", on_progress=show)
+    for failure in seen.failures:
+        print("failed:", failure.name, failure.reason)
     cases = container_table(judged_scans(others, truth, Keeper(detector, out / "answers")))
     facts = {}
-    for target in options.target:
-        config = GuaranteeConfig(miss=round(1 - target, 9), up_to_g_per_cm2=options.up_to)
-        place = out / f"bundle-{target:g}"
-        _, done = calibrate_bundle(options.bundle, seen, place, config, options.scanner)
+    for target, config in wanted.items():
+        place, page = out / f"bundle-{target:g}", out / f"page-{target:g}"
+        _, done = calibrate_bundle(options.bundle, seen, place, config, options.scanner, page)
         rows = table(cases, done.guarantee, options.up_to)
-        said = [*(row.text for row in done.guarantee.promises), *done.guarantee.costs]
+        said = [*(row.text for row in done.guarantee.promises), *done.guarantee.costs, *done.notes]
         facts[f"{target:g}"] = {"sentences": said, "rows": [asdict(row) for row in rows]}
         print("\n".join([*said, *map(line, rows)]), flush=True)
     model = f"{detector.card.name} {detector.card.version}"
-    whole = {"model": model, "calibrated on": len(ours), "judged on": len(others), "by": facts}
+    whole = {
+        "model": model,
+        "calibrated on": len(seen.rows),
+        "without a container seen, or failed": len(seen.left_out) + len(seen.failures),
+        "judged on": len(others),
+        "by": facts,
+    }
     save(out / "promise.json", (json.dumps(whole, indent=1) + "\n").encode())
     return 0
 
@@ -120,14 +133,15 @@ def table(cases: ContainerTable, made: Guarantee, up_to: float) -> tuple[Kept, .
         made: the promises.
         up_to: areal density behind a threat up to which they were made, g/cm².
     """
-    light = cases.table.behind_g_per_cm2 <= up_to
+    light = cases.table.behind_g_per_cm2 < up_to
     rows = []
     for promise in made.promises:
         kind = taxonomy.by_name(promise.class_name).class_id
-        mine = light & (cases.table.threat_class == kind)
+        members = light & (cases.table.threat_class == kind)
+        mine = one_of_each(cases.scan_of_threat, members, np.random.default_rng(kind))
         bar = float(np.float32(made.look[promise.class_name]))
         found = int((cases.own_score[mine] >= bar).sum())
-        rows.append(_kept(promise.class_name, promise.at_least, (found, int(mine.sum()))))
+        rows.append(_kept(promise.class_name, promise.at_least, (found, len(mine))))
     looked, before = alarmed(cases, made.look), made.looked_at
     proven = all(promise.threshold is not None for promise in made.promises)
     most = upper_limit(before.successes, before.trials) if proven else None

@@ -45,6 +45,7 @@ from nii.evaluate.guarantee import GuaranteeConfig
 from nii.evaluate.match import Truth, judge
 from nii.evaluate.report import evaluate
 from nii.infer.detect import Detector
+from nii.provenance import Provenance
 from nii.simulate.dataset import DatasetConfig, write_dataset
 from nii.simulate.source import SimulateConfig
 from nii.train import weights
@@ -309,11 +310,22 @@ def learn_load(config: TrainConfig, base: LoadSpec | None = None) -> LoadSpec:
 
 
 def with_load(config: TrainConfig, options: argparse.Namespace) -> int:
-    """Write the bundle of --begin again with a load state learnt anew; the network stays."""
+    """Write the bundle of --begin again with a load state learnt anew; the network stays.
+
+    Variants in fewer bits are left out: nii export --quantize makes them anew.
+    """
     bundle = read_bundle(options.begin)
-    load = learn_load(config, bundle.card.load)
-    version = options.version or raised(bundle.card.version)
-    card = replace(bundle.card, load=load, version=version)
+    base = bundle.card
+    load = learn_load(config, base.load)
+    if load == base.load:
+        print("the load state of the bundle before is no worse: nothing was written")
+        return 0
+    story = Provenance.from_json(base.provenance).with_step(
+        f"load state learnt anew on {config.train.count} simulated scans of seed "
+        f"{config.train.seed}; the network is that of version {base.version}"
+    )
+    version = options.version or raised(base.version)
+    card = replace(base, load=load, version=version, variants={}, provenance=story.to_json())
     made = write_with_card(bundle, card, options.bundle)
     record(made)
     print(f"{made.folder} ({made.card.version})")
@@ -451,6 +463,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error("--blend: name with --begin what training goes on from")
     if options.load_only and options.begin is None:
         parser.error("--load-only: name with --begin the bundle whose load state is learnt")
+    if options.load_only and options.bundle is None:
+        options.bundle = options.begin
     if options.bundle is None:
         if options.config != CONFIG or options.without:
             parser.error(f"name --bundle: what is made is no {BUNDLE}")

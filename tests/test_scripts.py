@@ -191,6 +191,12 @@ def test_a_release_is_made_in_several_calls_and_begins_the_next(
     card = read_bundle(tmp_path / "loaded").card
     assert (card.version, card.weights_sha256) == ("1.2", made.card.weights_sha256)
     assert card.thresholds == made.card.thresholds
+    assert "load state learnt anew on 14 simulated scans" in str(card.provenance)
+    before = (tmp_path / "made" / "card.json").read_bytes()
+    same = [*words[:-2], "--begin", "loaded", "--folder", "runs", "--load-only"]
+    assert release.main(same) == 0
+    assert "nothing was written" in capsys.readouterr().out
+    assert (tmp_path / "made" / "card.json").read_bytes() == before
     Path("again").mkdir()
     for part in parts:
         Path("again", part).symlink_to(Path("runs", part).resolve())
@@ -220,7 +226,8 @@ def test_a_promise_is_held_against_other_scans(
     words = [str(root / "models" / "compact"), "--folder", str(tmp_path), "--benign", "12"]
     assert promise.main(words) == 0
     facts = json.loads((tmp_path / "promise" / "promise.json").read_text("utf-8"))
-    assert (facts["calibrated on"], facts["judged on"]) == (12, 14)
+    left = facts["without a container seen, or failed"]
+    assert (facts["calibrated on"] + left, facts["judged on"]) == (12, 14)
     truth = read_truth(tmp_path / "dual")
     ours, others = promise.parted(truth, 12)
     assert not {one.path for one in ours} & {one.path for one in others}
@@ -235,6 +242,7 @@ def test_a_promise_is_held_against_other_scans(
     bundle = read_bundle(tmp_path / "promise" / "bundle-0.3")
     assert bundle.card.guarantee is not None
     assert bundle.card.guarantee.scanner == "portal_9_6"
+    assert (tmp_path / "promise" / "page-0.3" / "index.html").is_file()
     monkeypatch.setattr(promise.Detector, "examine", None)
     assert promise.main([*words, "--target", "0.3", "0.5"]) == 0
     again = json.loads((tmp_path / "promise" / "promise.json").read_text("utf-8"))
@@ -244,7 +252,7 @@ def test_a_promise_is_held_against_other_scans(
 
 
 def test_what_happened_is_told_beside_what_was_promised(root: Path) -> None:
-    """Own class at its threshold, up to the limit of the load; containers at any threshold."""
+    """Own class at its threshold, below the limit of the load, one a scan; containers at any."""
     promise = script(root, "promise_test")
     kinds = [taxonomy.by_name(name).class_id for name in ("firearm", "brick")]
     firearm, brick = kinds
@@ -255,6 +263,7 @@ def test_what_happened_is_told_beside_what_was_promised(root: Path) -> None:
         (firearm, 0.5, 5.0),
         (firearm, 0.4, 5.0),
         (firearm, 0.9, 21.0),
+        (brick, 0.9, 19.9),
         (brick, 0.9, 20.0),
         (None, 0.5, 0.0),
         (None, 0.4, 0.0),
@@ -263,7 +272,7 @@ def test_what_happened_is_told_beside_what_was_promised(root: Path) -> None:
         boxes = np.concatenate([hold, box])[: len(ids)]
         objects = Detections(boxes, np.ones(len(ids), np.float32), np.asarray(ids, np.int64))
         seen = firearm if kind is None else kind
-        found = Detections(box, np.float32([score]), np.asarray([seen], np.int64))
+        found = Detections(box, np.asarray([score], np.float32), np.asarray([seen], np.int64))
         depth = np.asarray([np.nan, behind][: len(ids)], np.float32)
         scans.append(judge("scan", found, Truth(objects, depth), (*kinds, ids[0])))
     promises = tuple(
@@ -289,6 +298,11 @@ def test_what_happened_is_told_beside_what_was_promised(root: Path) -> None:
         (("tests/test_boxes.py", "-n", "0"), True),
         (("tests/test_boxes.py::test_areas_are_counts_of_pixels",), True),
         (("-m", "real"), True),
+        (("-q", "--all"), True),
+        (("-k", "docs"), True),
+        (("-mslow",), True),
+        (("--last-failed",), True),
+        (("--basetemp", "docs"), False),
     ],
 )
 def test_slow_tests_are_left_out_unless_asked_for(

@@ -28,7 +28,7 @@ from nii.detections import Detections
 from nii.errors import ConfigError, NiiError, ProviderError
 from nii.folders import claim, write_whole
 from nii.infer.anomaly import Found
-from nii.infer.detect import Detector
+from nii.infer.detect import REVISION, Detector
 from nii.infer.inspect import Finds, look
 from nii.infer.runtime import ProviderSettings
 from nii.processes import follow_parent
@@ -63,6 +63,7 @@ class Keeper:
             "providers": provider.used,
             "precision": provider.precision,
             "nii": nii.__version__,
+            "revision": REVISION,
         }
         claim(self.folder / SETTINGS_FILE, made_with, "answers of an evaluation", _REMEDY)
 

@@ -21,6 +21,7 @@ from nii.evaluate.containers import ContainerTable, container_table
 from nii.evaluate.match import JudgedScan, Truth, judge
 from nii.evaluate.summary import Failure
 from nii.folders import claim, write_whole
+from nii.infer.detect import REVISION
 from nii.infer.inspect import Finds, container_scores
 from nii.scan import Scan
 from nii.simulate.projection import Projection, ProjectionConfig, pitch_of, project
@@ -116,7 +117,11 @@ def answers(
         ConfigError: the folder holds answers of another model or to other settings.
         ProviderError: the hardware gave up.
     """
-    made_with = {"model": detector.model.sha256, "projection": to_dict(config)}
+    made_with = {
+        "model": detector.model.sha256,
+        "revision": REVISION,
+        "projection": to_dict(config),
+    }
     remedy = "Remove the folder, or name another one."
     claim(work / SETTINGS_FILE, made_with, "answers of a calibration", remedy)
     rows: list[Answer] = []

@@ -19,6 +19,10 @@ from nii.inspection import ModelFacts, ProviderFacts
 from nii.scan import AnyScan
 from nii.trust import Trust, admit
 
+REVISION = 2
+"""Raised whenever the same network and scan give other boxes or scores: what was answered before is
+not mixed with what is answered now. 2: boxes of containers are fitted (:mod:`nii.infer.ends`)."""
+
 
 class Detector:
     """Find threats and structures in scans with one model.

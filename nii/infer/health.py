@@ -26,6 +26,8 @@ _OPAQUE = 5e-4
 _OPAQUE_DISPLAY = 4 / 255
 _ALL = 0.98
 """Share of a column that is black where nothing was recorded; matter leaves air above itself."""
+_PADDED = 0.95
+"""The same of the padding at the sides of a picture, which bright detector lines may cross."""
 _MOST_OPAQUE = 0.2
 """Share of the picture that nothing gets through in a scan that is too dark: assumption; axles and
 engine are below 0.05 of it."""
@@ -78,6 +80,17 @@ def health_of(scan: AnyScan) -> Health:
         cut=cut,
         problems=tuple(problem for problem, there in problems.items() if there),
     )
+
+
+def padding_of(scan: AnyScan) -> tuple[int, int]:
+    """Return how many columns at the left and at the right end of a picture hold nothing recorded.
+
+    Some machines pad their exports with black. Black columns amid a picture are no padding.
+    """
+    thin = scan.plane(slice(None, None, _SPARSE), slice(None, None, _SPARSE))
+    black = thin < (_OPAQUE_DISPLAY if scan.grey is Grey.DISPLAY else _OPAQUE)
+    seen = np.flatnonzero(np.repeat(black.mean(axis=0) <= _PADDED, _SPARSE)[: scan.width])
+    return (int(seen[0]), scan.width - 1 - int(seen[-1])) if len(seen) else (0, 0)
 
 
 def warnings_of(health: Health) -> tuple[str, ...]:

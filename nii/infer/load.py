@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from nii.bundle import LoadSpec
+from nii.infer.ends import LEAST, SPARSE, usual_air
 
 LoadState = Literal["empty", "loaded"]
 Filling = Literal["partial", "full"]
@@ -41,10 +42,6 @@ _PROFILE = (0.05, 0.2, 0.33, 0.5, 0.67, 0.8)
 _DARKEST = 0.95
 _MARGIN = 4
 """Columns at either end of the sorted ones in which no step is looked for: posts and doors."""
-_AIR_QUANTILE = 0.98
-_SPARSE = 8
-"""Every eighth pixel both ways tells the grey of air well enough."""
-_LEAST = 1e-3
 _WALL_QUANTILE = 0.1
 _EVEN = 0.5
 _SMALL = 0.02
@@ -140,9 +137,9 @@ def load_features(
     part = transmission[max(y0, 0) : y1, max(x0, 0) : x1]
     if part.shape[0] < _ROWS or part.shape[1] < _COLUMNS:
         return None
-    air = max(float(np.quantile(transmission[::_SPARSE, ::_SPARSE], _AIR_QUANTILE)), _LEAST)
+    air = usual_air(transmission[::SPARSE, ::SPARSE])
     small = cv2.resize(np.ascontiguousarray(part), (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA)
-    inside = -np.log(np.maximum(small.astype(np.float64) / air, _LEAST))[_INSIDE]
+    inside = -np.log(np.maximum(small.astype(np.float64) / air, LEAST))[_INSIDE]
     rows, columns = np.median(inside, axis=1), np.median(inside, axis=0)
     low, lower, middle, upper, high = np.quantile(inside, (0.05, 0.25, 0.5, 0.75, 0.95))
     wall = float(np.quantile(inside, _WALL_QUANTILE))

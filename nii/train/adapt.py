@@ -267,8 +267,14 @@ def adapt(
     if settings.initial is not None and lost:
         mean = blended(settings.initial, settings.folder, work / "mean")
         told = ("the fine-tuned weights:", *in_words(outcome), "their mean with those before:")
-        outcome = replace(_judged(mean, "blended", order), tried=told)
+        again = replace(order, on_progress=_again(on_progress))
+        outcome = replace(_judged(mean, "blended", again), tried=told)
     return replace(outcome, bundle=with_story(source, outcome, local, result.step))
+
+
+def _again(on_progress: Progress) -> Progress:
+    """Return a teller that says of each part that it is of the second try."""
+    return lambda what, done, total: on_progress(f"second try, {what}", done, total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nii import taxonomy
-from nii.bundle import Bundle, write_bundle
+from nii.bundle import Bundle, Card, write_bundle
+from nii.detections import Detections
 from nii.errors import BundleError
+from nii.infer import decode, detect
+from nii.infer.decode import Frame, OutputMaps
 from nii.infer.detect import Detector
 from nii.infer.runtime import CPU, ProviderSettings, open_session
 from nii.scan import Scan
@@ -41,6 +45,25 @@ def test_finds_the_threat_and_the_container(
     expected = [[296, 96, 344, 144], [476, 136, 524, 184]]
     np.testing.assert_allclose(boxes_of(detector, scan, DENSE), expected, atol=3)
     np.testing.assert_allclose(boxes_of(detector, scan, CONTAINER), [[192, 56, 608, 200]], atol=3)
+
+
+def test_containers_end_where_the_scan_shows_it(
+    detector: Detector, make_scan: Callable[..., Scan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the network places too wide is cut at the ends; threats stay where they are."""
+    decoded = decode.decode
+
+    def wide(maps: OutputMaps, card: Card, frame: Frame) -> Detections:
+        found = decoded(maps, card, frame)
+        boxes = found.boxes_xyxy.copy()
+        boxes[found.class_ids == CONTAINER] += np.asarray([-90, 0, 90, 0], np.float32)
+        return replace(found, boxes_xyxy=boxes)
+
+    scan = make_scan()
+    before, threats = (boxes_of(detector, scan, kind) for kind in (CONTAINER, DENSE))
+    monkeypatch.setattr(detect, "decode", wide)
+    np.testing.assert_allclose(boxes_of(detector, scan, CONTAINER), before, atol=4)
+    np.testing.assert_array_equal(boxes_of(detector, scan, DENSE), threats)
 
 
 @pytest.mark.parametrize("shift", [-96, 64, 160])

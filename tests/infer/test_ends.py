@@ -9,6 +9,7 @@ from jaxtyping import Float32
 from nii import taxonomy
 from nii.detections import Detections
 from nii.infer.ends import fitted, usual_air, without_air
+from nii.infer.health import padding_of
 from nii.scan import Grey, Scan, StoredScan
 
 CONTAINER = taxonomy.by_name("container").class_id
@@ -34,8 +35,8 @@ def scan_of(seen: Float32[np.ndarray, "height width"]) -> Scan:
 
 def fit(scan: Scan | StoredScan, box: tuple[float, float, float, float]) -> list[float]:
     """Return what becomes of the box."""
-    size = scan.height, scan.width
-    return list(without_air(scan.plane, size, box, usual_air(scan.plane)))
+    air = usual_air(scan.plane()[::8, ::8])
+    return list(without_air(scan, box, air, padding_of(scan)))
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,33 @@ def test_padding_and_uneven_air_are_no_container() -> None:
     assert found == pytest.approx([LEFT, 58, RIGHT, 270], abs=1)
 
 
+def test_a_load_that_nothing_gets_through_is_no_padding() -> None:
+    """In a picture that ends with the container black columns stay, amid it and at its end."""
+    for start, end in ((520, 690), (450, 692)):
+        seen = picture()[TOP - 6 : BOTTOM + 6]
+        seen[4:, start:end] = 2e-4
+        found = fit(Scan(seen[None]), (200.0, 6.0, 700.0, 206.0))
+        assert found == pytest.approx([LEFT, 6, RIGHT, 206], abs=1)
+
+
+def test_a_box_that_begins_too_low_does_not_take_its_walls_for_air() -> None:
+    """Above it stands the wall, darker than air: that goods are darker still cuts nothing."""
+    seen = picture(wall=0.5, rail=0.5)
+    seen[TOP:BOTTOM, 350:500] *= np.float32(np.exp(-1.0))
+    found = fit(scan_of(seen), (212.0, 90.0, 688.0, 270.0))
+    assert found == [212, 90, 688, 270]
+
+
+def test_one_end_loses_no_more_than_air_may_take() -> None:
+    """A box that reaches far into nothing at one end stays there, and is cut at the other."""
+    found = fit(scan_of(picture()), (200.0, 58.0, 990.0, 270.0))
+    assert found == [200, 58, 990, 270]
+    found = fit(scan_of(picture()), (20.0, 58.0, 740.0, 270.0))
+    assert found == pytest.approx([LEFT, 58, RIGHT, 270], abs=1)
+    found = fit(scan_of(picture()), (150.0, 58.0, 990.0, 270.0))
+    assert found == pytest.approx([LEFT, 58, 990, 270], abs=1)
+
+
 def test_what_would_leave_hardly_anything_stays() -> None:
     """A box of plain air, a tiny one and one at the edge of the picture are as they were."""
     scan = scan_of(picture())
@@ -81,8 +109,8 @@ def test_what_would_leave_hardly_anything_stays() -> None:
 
 def test_only_sure_containers_are_fitted() -> None:
     """Threats, weak guesses and everything's order and score stay; levels are like transmission."""
-    boxes = np.float32([[120, 58, 760, 270], [120, 58, 760, 270], [120, 58, 760, 270]])
-    scores = np.float32([0.9, 0.6, 0.2])
+    boxes = np.asarray([[120, 58, 760, 270], [120, 58, 760, 270], [120, 58, 760, 270]], np.float32)
+    scores = np.asarray([0.9, 0.6, 0.2], np.float32)
     found = Detections(boxes, scores, np.asarray([CONTAINER, FIREARM, CONTAINER], np.int64))
     scan = scan_of(picture())
     made = fitted(found, scan, 0.5)

@@ -333,8 +333,8 @@ def test_planted_threats_do_not_poison_an_adaptation(
 ) -> None:
     """Threats in a seventh of the benign scans cost little or no detection of their kind.
 
-    That the measure can fall is shown by an adaptation that nobody sorts, and that learns longer
-    and faster: every scan holds a threat, none is projected in, and what was known is forgotten.
+    Only that the measure can fall is shown by an adaptation that nobody sorts, and that learns
+    longer and faster: every scan holds a threat, none is projected in, and all is forgotten.
     """
     smoke = _Smoke(tmp_path, make_bundle(tmp_path / "bundle"))
     start = smoke.config, tmp_path / "base" / LAST
