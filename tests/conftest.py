@@ -43,11 +43,13 @@ settings.load_profile("nii")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what draws in a browser on one worker, since two are slower, and call it slow."""
+    """Keep what draws in a browser on one worker; that and what needs a training is slow."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if "browser" in fixtures or item.path.name == "test_browser.py":
             item.add_marker(pytest.mark.xdist_group("browser"))
+            item.add_marker(pytest.mark.slow)
+        if "finished_run" in fixtures:  # trains a network first
             item.add_marker(pytest.mark.slow)
 
 

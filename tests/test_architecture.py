@@ -234,6 +234,7 @@ def test_changelog_tells_the_version() -> None:
     assert versions[0] == nii.__version__
 
 
+@pytest.mark.slow
 def test_no_registry_is_named() -> None:
     """No file names the host of a package registry: where packages come from is the user's."""
     hosts = ["py" + "pi.org", "python" + "hosted", "npm" + "js.", "debian" + ".org"]

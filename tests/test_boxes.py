@@ -32,6 +32,7 @@ def paint(box: np.ndarray) -> np.ndarray:
     return mask
 
 
+@pytest.mark.slow
 @given(some_boxes(), some_boxes())
 def test_areas_are_counts_of_pixels(first: Boxes, second: Boxes) -> None:
     """Area, intersection, union and coverage are those of the painted pixels."""

@@ -142,6 +142,7 @@ def test_usage_errors_are_two(
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.slow
 def test_help_and_version_are_zero(capsys: pytest.CaptureFixture[str]) -> None:
     """Help exists for every command, with an example; the version is that of the package."""
     import nii
@@ -239,6 +240,7 @@ def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> No
         cli.main(["fail"])
 
 
+@pytest.mark.slow
 def test_simulate_makes_labelled_scans_and_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

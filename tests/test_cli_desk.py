@@ -33,6 +33,7 @@ def store(tmp_path: Path, rng: np.random.Generator) -> Path:
     return tmp_path / "store"
 
 
+@pytest.mark.slow
 def test_a_signed_package_is_checked(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,6 +65,7 @@ def test_one_altered_byte_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "SHA-256" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_keys_signature_and_trust(
     make_bundle: Callable[..., Bundle], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,6 +57,7 @@ def test_scans_are_taken_in_once(
     store.close()
 
 
+@pytest.mark.slow
 def test_an_inspection_of_another_scan_is_refused(
     lane: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,6 +91,7 @@ def test_other_scans_are_inspected(
     store.close()
 
 
+@pytest.mark.slow
 def test_the_log_is_checked_and_its_head_noted(
     lane: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -121,6 +121,7 @@ def inspections(draw: st.DrawFn) -> Inspection:
     )
 
 
+@pytest.mark.slow
 @given(inspections())
 def test_round_trip_through_json_text(inspection: Inspection) -> None:
     """An inspection written as JSON text comes back equal."""

@@ -223,6 +223,7 @@ def test_quarantine(
     assert len(list(settings.quarantine.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_scan_that_breaks_the_inspection(
     settings: WorkerSettings, arrive: Callable[[str], Path], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -318,6 +319,7 @@ def test_runs_until_stopped(settings: WorkerSettings, arrive: Callable[[str], Pa
     check_state(settings, 2)
 
 
+@pytest.mark.slow
 def test_a_missing_inbox_is_reported(settings: WorkerSettings) -> None:
     """A worker without inbox says so instead of waiting for ever."""
     with pytest.raises(ConfigError, match="inbox"):

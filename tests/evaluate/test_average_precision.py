@@ -25,6 +25,7 @@ from nii.evaluate.match import IOU_LIMITS, JudgedScan, Truth, judge
 IDS = tuple(range(6))
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_weighted_form_agrees_with_coco(

@@ -167,6 +167,7 @@ def test_too_few_scans_promise_little_and_say_how_many_are_needed(
     assert any("scans or more are needed for 90 %" in note for note in made.notes)
 
 
+@pytest.mark.slow
 def test_more_scans_are_asked_for_only_where_they_help(seen: tuple[Answers, Path, Eye]) -> None:
     """Two of ten missed prove no 50 % yet, but more scans would; six of ten never will."""
     config = GuaranteeConfig(miss=0.5)

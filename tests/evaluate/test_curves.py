@@ -91,6 +91,7 @@ def test_equal_scores_stand_or_fall_together() -> None:
     assert curves.p_d_at_false_alarms(table, once, 0.5).successes == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_curves_rise(seed: int, make_scans: Callable[[int, int], tuple[JudgedScan, ...]]) -> None:
@@ -109,6 +110,7 @@ def test_curves_rise(seed: int, make_scans: Callable[[int, int], tuple[JudgedSca
     assert found == sorted(found)
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10_000), rate=st.floats(0, 2))
 def test_rates_lie_on_their_curve(

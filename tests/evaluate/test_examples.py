@@ -102,6 +102,7 @@ def test_crops_at_the_border(box: tuple[float, float, float, float]) -> None:
     assert blueness.max() > 60
 
 
+@pytest.mark.slow
 def test_examples_are_small(make_scans: Callable[[int, int], tuple[JudgedScan, ...]]) -> None:
     """The pictures of a whole gallery stay under 8 MB, even where scans are pure noise."""
     rng = np.random.default_rng(0)

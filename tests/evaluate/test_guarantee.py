@@ -45,6 +45,7 @@ def test_exact_numbers_of_threats(miss: float, needed: tuple[int, ...]) -> None:
         assert (before if before is not None else -1) < misses
 
 
+@pytest.mark.slow
 def test_tail_agrees_with_scipy() -> None:
     """The binomial tail is that of an independent library, also far out."""
     binom = pytest.importorskip("scipy.stats").binom
@@ -117,6 +118,7 @@ def test_one_threat_of_each_scan() -> None:
     assert seen == {0, 1, 3}
 
 
+@pytest.mark.slow
 def test_a_calibration_keeps_its_word_on_new_threats(make_cases: MakeCases) -> None:
     """Thresholds chosen on one set flag the promised share of another from the same source."""
     rng = np.random.default_rng(5)
@@ -227,6 +229,7 @@ def test_the_card_says_it(make_cases: MakeCases) -> None:
     assert "Nothing: not calibrated" in card_text(replace(card, guarantee=None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("trials", "miss"), [(200, 0.1), (60, 0.1), (500, 0.05), (120, 0.2)])
 def test_mapie_finds_the_same_threshold(trials: int, miss: float) -> None:
     """Fixed-sequence learn-then-test of an independent library chooses the same threshold.

@@ -84,6 +84,7 @@ def test_hostile_names_are_only_text(middling: Evidence) -> None:
     assert not {name for name in evil.names if name.startswith("on")}
 
 
+@pytest.mark.slow
 def test_works_without_a_network(middling: Evidence) -> None:
     """The page names no address but its own pictures, and its policy forbids others."""
     text = page(result_of(middling, "a"), middling, gallery_of(middling, "a"))
@@ -94,6 +95,7 @@ def test_works_without_a_network(middling: Evidence) -> None:
     assert "default-src 'none'" in text
 
 
+@pytest.mark.slow
 def test_every_metric_of_an_applicable_group_is_shown(middling: Evidence) -> None:
     """The tables hold all metrics, eight pictures and one gallery of each kind and group."""
     text = page(result_of(middling, "a"), middling, gallery_of(middling, "a"))

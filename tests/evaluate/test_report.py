@@ -197,6 +197,7 @@ def test_limit(bundle: Path, tmp_path: Path) -> None:
         evaluate(bundle, truth, tmp_path / "out", limit=0)
 
 
+@pytest.mark.slow
 def test_two_runs_write_the_same(bundle: Path, tmp_path: Path) -> None:
     """The files depend on model and data only: not on time, place or chance."""
     truth = write_set(tmp_path / "set")
@@ -215,6 +216,7 @@ def test_an_altered_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
         evaluate(bundle, truth, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_two_models_are_compared_scan_by_scan(bundle: Path, tmp_path: Path) -> None:
     """A model against itself: two reports, one comparison, and no difference anywhere."""
     truth, out = write_set(tmp_path / "set"), tmp_path / "out"
@@ -228,6 +230,7 @@ def test_two_models_are_compared_scan_by_scan(bundle: Path, tmp_path: Path) -> N
     assert {row.verdict for row in (*found.metrics.values(), *found.strata)} == {"not decided"}
 
 
+@pytest.mark.slow
 def test_masks_give_pixel_figures(bundle: Path, tmp_path: Path) -> None:
     """Without a map the painted boxes are held against outlines, or boxes where there are none."""
     truth = write_set(tmp_path / "set")

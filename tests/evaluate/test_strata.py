@@ -88,6 +88,7 @@ def test_ap50_of_a_class_is_that_of_the_class(
         assert rows[kind.name].ap50 == pytest.approx(class_ap(evidence, once, kind.class_id, 1))
 
 
+@pytest.mark.slow
 def test_perfect_and_blind(perfect: Evidence, blind: Evidence) -> None:
     """A perfect detector finds all of every stratum, a blind one nothing of any."""
     for evidence, best in ((perfect, 1.0), (blind, 0.0)):

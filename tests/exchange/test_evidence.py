@@ -208,6 +208,7 @@ def test_an_unknown_inspection_is_refused(desk: Desk, tmp_path: Path) -> None:
         evidence.export(desk.store, 7, tmp_path / "a.zip", WHO, NOON)
 
 
+@pytest.mark.slow
 def test_copying_does_not_fill_the_memory(
     desk: Desk, busy: Filed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def test_a_fresh_package_is_intact_and_signed(package: Path, desk: Desk) -> None
     assert evidence_check.against_store(package, desk.store) == ()
 
 
+@pytest.mark.slow
 def test_every_changed_byte_is_found(package: Path) -> None:
     """Whichever byte of the file is changed, within members or between them, the check fails."""
     whole = package.read_bytes()
@@ -113,6 +114,7 @@ def test_every_changed_byte_is_found(package: Path) -> None:
     assert not missed
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(data=st.data())
 def test_every_flipped_bit_is_found(package: Path, data: st.DataObject) -> None:

@@ -50,6 +50,7 @@ def sets(out: Path) -> dict[str, CocoSet]:
     }
 
 
+@pytest.mark.slow
 def test_the_check_of_labelled_sets_passes(desk: Desk, tmp_path: Path) -> None:
     """What nii data check judges has no fault, over all three splits."""
     for number in range(8):
@@ -120,6 +121,7 @@ def test_no_name_and_no_number_leaves_the_store(desk: Desk, tmp_path: Path) -> N
     assert np.abs(before.transmission - after.transmission).max() <= 1 / 65535
 
 
+@pytest.mark.slow
 def test_all_scans_of_one_passage_are_in_one_split(desk: Desk, tmp_path: Path) -> None:
     """Scans tied by container or plate, also through a scan that is not exported, stay together."""
     rows = [
@@ -137,6 +139,7 @@ def test_all_scans_of_one_passage_are_in_one_split(desk: Desk, tmp_path: Path) -
     assert len(groups) == 1
 
 
+@pytest.mark.slow
 def test_a_second_run_adds_what_is_new_and_nothing_twice(desk: Desk, tmp_path: Path) -> None:
     """Files of the first run are left alone; what was withdrawn since goes out."""
     first = decided(desk)
@@ -159,6 +162,7 @@ def test_a_second_run_adds_what_is_new_and_nothing_twice(desk: Desk, tmp_path: P
     assert [sha256_of_file(file) for file in (out / "images").iterdir()] == [digest]
 
 
+@pytest.mark.slow
 def test_the_splits_do_not_depend_on_when_a_scan_was_exported(desk: Desk, tmp_path: Path) -> None:
     """One export of all gives the same splits as exports bit by bit, where nothing new is tied."""
     bit_by_bit, at_once = tmp_path / "a", tmp_path / "b"

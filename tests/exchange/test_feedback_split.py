@@ -65,6 +65,7 @@ def test_shares_are_kept_on_average() -> None:
     assert abs(splits.count("test") / 4000 - 0.1) < 4 * (0.1 * 0.9 / 4000) ** 0.5
 
 
+@pytest.mark.slow
 def test_large_groups_are_drawn_like_small_ones() -> None:
     """Whether many scans hang together or few, the chance of each split is the same."""
     ties = [(f"scan {k}", f"tie {k // 20}") for k in range(8_000)]

@@ -88,6 +88,7 @@ def test_other_files_than_inspected_are_refused(
         write_package(tmp_path / "a.nii.zip", scan_files, inspection, PNG)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_every_flipped_byte_is_found_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, package_bytes: bytes, data: st.DataObject

@@ -19,6 +19,7 @@ print("pydicom" in sys.modules)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "needed"), [("mixed_load.png", "False"), ("reefer.high.dcs", "True")]
 )

@@ -88,6 +88,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(sorted(json.loads(to_text(Facts())))), json_values))
 def test_hostile_facts_do_no_harm(data: dict[str, object]) -> None:
     """Any JSON under our names gives facts or the error of the package."""

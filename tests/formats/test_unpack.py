@@ -45,6 +45,7 @@ def test_a_bomb_stays_small() -> None:
     assert len(packbits(bytes((129, 0)) * 1000, 10)) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["smooth", "noise", "zeros"])
 def test_lzw_reads_what_libtiff_wrote(kind: str, rng: np.random.Generator) -> None:
     """Strips that libtiff packed by LZW, long enough to fill the table, come back."""

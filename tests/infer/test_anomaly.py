@@ -131,6 +131,7 @@ def test_a_map_raises_no_level(detector: Detector, make_scan: Callable[..., Scan
     assert abs(seen.anomaly.highest_xy[0] - ODD_XY[0]) < 24
 
 
+@pytest.mark.slow
 def test_a_model_without_a_map_says_so(
     detector: Detector, make_scan: Callable[..., Scan], tmp_path: Path
 ) -> None:

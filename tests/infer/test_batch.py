@@ -47,6 +47,7 @@ def inbox(tmp_path: Path, make_scan: Callable[..., Scan]) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_bad_file_does_not_stop_the_others(
     inbox: Path, tmp_path: Path, detector: Detector
 ) -> None:
@@ -61,6 +62,7 @@ def test_a_bad_file_does_not_stop_the_others(
     assert "copy or export it again" in failures[0].error
 
 
+@pytest.mark.slow
 def test_files_hold_what_was_found(inbox: Path, tmp_path: Path, detector: Detector) -> None:
     """Each scan leaves its facts and a picture of its own size; nothing else is left."""
     out = tmp_path / "out"
@@ -85,6 +87,7 @@ def test_files_hold_what_was_found(inbox: Path, tmp_path: Path, detector: Detect
     assert list(done[0].inspection.timing_ms) == stages
 
 
+@pytest.mark.slow
 def test_again_gives_the_same_names_and_another_folder_new_ones(
     inbox: Path, tmp_path: Path, detector: Detector
 ) -> None:
@@ -134,6 +137,7 @@ def test_an_unexpected_error_is_reported_too(
     assert "Traceback" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_reported(
     inbox: Path, tmp_path: Path, detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,6 +101,7 @@ def test_containers_come_back_although_the_distances_err(containers: list[list[f
     np.testing.assert_allclose(found.boxes_xyxy, containers, atol=SCALE)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1))
 def test_the_last_digit_decides_nothing(seed: int) -> None:
     """Maps with plateaus, as constant parts of a scan give, survive noise of 1e-7."""

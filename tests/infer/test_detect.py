@@ -66,6 +66,7 @@ def test_containers_end_where_the_scan_shows_it(
     np.testing.assert_array_equal(boxes_of(detector, scan, DENSE), threats)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [-96, 64, 160])
 def test_boxes_move_with_the_scan(
     detector: Detector, make_scan: Callable[..., Scan], shift: int

@@ -87,6 +87,7 @@ def test_another_bundle_begins_anew(detector: Detector, tmp_path: Path) -> None:
     assert Watched(detector, tmp_path).settle(_facts(0.1)).state == "holds"
 
 
+@pytest.mark.slow
 def test_a_suspension_warns_in_the_result(
     detector: Detector, tmp_path: Path, make_scan: Callable[..., Scan]
 ) -> None:

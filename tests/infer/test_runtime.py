@@ -241,6 +241,7 @@ def test_a_gpu_that_is_right_and_fast_is_used(
     assert str(facts.self_test).startswith("passed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("faults", "words"),
     [
@@ -308,6 +309,7 @@ def imported(home: Path, path: str) -> str:
     return answer.stdout.strip()
 
 
+@pytest.mark.slow
 def test_onnx_runtime_collects_nothing(tmp_path: Path) -> None:
     """Importing the runtime leaves no device identifier and no queue of events behind."""
     imported(tmp_path, str(ROOT))

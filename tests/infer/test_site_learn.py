@@ -24,6 +24,7 @@ def seen(seed: int, scanner: str = "lane 1") -> Seen:
     )
 
 
+@pytest.mark.slow
 def test_the_model_says_what_it_was_learnt_from() -> None:
     """Scans and containers are counted, time and scanner are kept, progress is told."""
     told = []

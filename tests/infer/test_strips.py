@@ -82,6 +82,7 @@ def compact(root: Path) -> Bundle:
     return read_bundle(root / "models" / "compact")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["trained", "random"])
 def test_strips_give_the_maps_and_boxes_of_the_whole(
     weights: str, compact: Bundle, rng: np.random.Generator

@@ -97,6 +97,7 @@ def test_too_few_photon_energies_are_found_out() -> None:
     assert np.abs(_attenuation(beam, "lead", tuple(GRAMS[1:])) / -off - 1).max() > 0.01
 
 
+@pytest.mark.slow
 def test_weights_are_shares() -> None:
     """No weight is negative and the signal's add up to 1, with many photon energies as with few."""
     for count in (3, 8, 40):

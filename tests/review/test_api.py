@@ -56,6 +56,7 @@ def _client(app: Starlette, token: str) -> TestClient:
     return TestClient(app, base_url=ORIGIN, headers={"Authorization": f"Bearer {token}"})
 
 
+@pytest.mark.slow
 def test_every_operation_is_described(stranger: TestClient) -> None:
     """The document is open to all and has each operation once, with its scope."""
     found = stranger.get("/api/v1/openapi.json").json()
@@ -117,6 +118,7 @@ def test_decide_mark_examine(program: TestClient, store: Store, file_scan: FileS
     assert audit.verify(store).intact
 
 
+@pytest.mark.slow
 def test_claims(
     program: TestClient, browse: Callable[..., TestClient], file_scan: FileScan
 ) -> None:
@@ -133,6 +135,7 @@ def test_claims(
     assert program.post("/api/v1/queue/next").json()["id"] == filed.id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "kind", "status"),
     [
@@ -168,6 +171,7 @@ def test_bodies_that_are_refused(
     assert decisions.of_inspection(store, filed.id) == ()
 
 
+@pytest.mark.slow
 def test_events_go_on(program: TestClient, file_scan: FileScan) -> None:
     """Events about inspections come in order, and `after` goes on from where they ended."""
     filed = [file_scan(), file_scan()]

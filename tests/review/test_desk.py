@@ -60,6 +60,7 @@ def test_every_reason_has_words(desk: Desk) -> None:
     assert not [label for _, label, _ in found if label.isascii()]
 
 
+@pytest.mark.slow
 def test_blind_releases_always_give_a_reason(
     desk: Desk, store: Store, account: Callable[..., User], file_scan: Callable[..., Filed]
 ) -> None:

@@ -133,6 +133,7 @@ def test_forged_cookies_open_nothing(stranger: TestClient, cookie: str) -> None:
     assert stranger.get("/api/v1/queue", headers=headers).status_code == 401
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1:8000"])
 def test_foreign_hosts_are_refused(
     client: TestClient, every_route: list[tuple[str, str]], host: str
@@ -143,6 +144,7 @@ def test_foreign_hosts_are_refused(
         assert client.request(method, path, headers=headers).status_code == 421
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
 def test_foreign_pages_change_nothing(
     browse: Callable[..., TestClient],
@@ -172,6 +174,7 @@ ROLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", list(Role))
 def test_roles_reach_their_pages_only(
     browse: Callable[..., TestClient], every_route: list[tuple[str, str]], role: Role

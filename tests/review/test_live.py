@@ -59,6 +59,7 @@ async def until(condition: Callable[[], bool]) -> None:
     pytest.fail("it did not happen")
 
 
+@pytest.mark.slow
 def test_listeners_hear_all_once(store: Store, file_scan: Callable[..., Filed]) -> None:
     """Who starts now hears what comes, who goes on hears what was missed as well."""
     filed = file_scan()

@@ -47,6 +47,7 @@ def test_rights_are_asked_for(
     assert operation.right.value in answer.json()["detail"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "words"),
     [
@@ -64,6 +65,7 @@ def test_odd_parameters_are_refused(client: TestClient, query: str, words: str) 
     assert words in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_methods_of_a_path(client: TestClient) -> None:
     """A method that a path does not have gets 405 and the methods that it has."""
     answer = client.put("/api/v1/inspections/1/claim", json={})

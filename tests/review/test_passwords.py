@@ -22,6 +22,7 @@ def test_only_the_right_password_fits() -> None:
     assert not passwords.fits("no hash", "correct horse battery")
 
 
+@pytest.mark.slow
 @pytest.mark.real_hashes
 def test_the_parameters_are_those_of_the_standard() -> None:
     """Argon2id with 64 MiB, 3 passes, 4 lanes: RFC 9106, section 4, second option."""

@@ -56,6 +56,7 @@ def test_wide_scans_are_shrunk_in_proportion() -> None:
     assert pictures.shrink(np.zeros((1, 10_000), np.uint8), 480).shape == (1, 480)
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn_once(
     store: Store,
     tmp_path: Path,
@@ -78,6 +79,7 @@ def test_pictures_are_drawn_once(
     assert names == [f"{sha256}-picture.png", f"{sha256}-thumbnail.png"]
 
 
+@pytest.mark.slow
 def test_a_lost_original_is_reported(
     store: Store, tmp_path: Path, file_scan: Callable[..., Filed]
 ) -> None:

@@ -31,6 +31,7 @@ def boss(browse: Callable[..., TestClient]) -> TestClient:
     return browse("boss", Role.ADMINISTRATOR)
 
 
+@pytest.mark.slow
 def test_rules_are_kept(boss: TestClient, store: Store) -> None:
     """What the form says is what the queue goes by, and what the form shows again."""
     assert boss.post("/settings", data=RULES).status_code == 303
@@ -42,6 +43,7 @@ def test_rules_are_kept(boss: TestClient, store: Store) -> None:
     assert '<option value="look" selected>' in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

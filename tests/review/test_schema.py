@@ -40,6 +40,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(value=VALUES)
 @pytest.mark.parametrize("schema", SCHEMAS, ids=str)

@@ -60,6 +60,7 @@ def test_a_port_that_is_taken_is_told_before_anything_is_made(tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_no_network_before_accounts_are_set_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,6 +43,7 @@ def door(app: Starlette) -> None:
     app.state.door = Answering(Provider("https://id.example", "nii", "secret", "The Customs"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("door")
 def test_from_the_door_to_the_queue(stranger: TestClient, store: Store) -> None:
     """The button leads to the provider; who comes back proven has a session."""
@@ -58,6 +59,7 @@ def test_from_the_door_to_the_queue(stranger: TestClient, store: Store) -> None:
     assert stranger.get("/").status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("door")
 def test_who_has_no_account(stranger: TestClient, account: Callable[..., User]) -> None:
     """A proven identity without account here, or with a password account's name, stays out."""
@@ -69,6 +71,7 @@ def test_who_has_no_account(stranger: TestClient, account: Callable[..., User]) 
     assert stranger.get("/").status_code == 303
 
 
+@pytest.mark.slow
 def test_without_a_provider_there_is_no_door(stranger: TestClient) -> None:
     """Where none is set up there is no button and no page."""
     assert "/oidc/start" not in stranger.get("/login").text

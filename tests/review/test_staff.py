@@ -30,6 +30,7 @@ def secret(text: str) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 def test_an_account_is_added_and_used(boss: TestClient, stranger: TestClient, store: Store) -> None:
     """A new account logs in with the one-time password that is shown once."""
     form = {"login": "New.Officer", "name": "N. Officer", "role": "officer", "group": "drugs"}
@@ -47,6 +48,7 @@ def test_an_account_is_added_and_used(boss: TestClient, stranger: TestClient, st
     assert audit.verify(store).intact
 
 
+@pytest.mark.slow
 def test_sites_and_roles_are_changed(boss: TestClient, browse: Browse, store: Store) -> None:
     """An account is given other sites and another role, and that counts at once."""
     site = sites.add(store, "A1", "Gate", Actor("boss"), users.listing(store)[0].created_at)
@@ -77,6 +79,7 @@ def test_closing_and_opening(boss: TestClient, browse: Browse, store: Store) -> 
     assert again.credentials.must_change
 
 
+@pytest.mark.slow
 def test_the_last_administrator_stays(boss: TestClient, store: Store) -> None:
     """Nobody can close the last account that can administer."""
     user = users.by_login(store, "boss")
@@ -105,6 +108,7 @@ def test_odd_accounts_are_refused(boss: TestClient, store: Store, form: dict[str
     assert len(users.listing(store)) == before
 
 
+@pytest.mark.slow
 def test_names_stay_text(boss: TestClient) -> None:
     """A name may hold any sign; on the page it is text."""
     boss.post("/accounts", data={"login": "b", "name": EVIL, "role": "officer"})
@@ -132,6 +136,7 @@ def test_tokens_are_made_and_revoked(boss: TestClient, browse: Browse, store: St
     assert boss.get("/api/v1/queue", headers=program).status_code == 401
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", [{"days": "0"}, {"days": "x"}, {"scope": "none"}, {"name": " "}, {"user": "99"}]
 )

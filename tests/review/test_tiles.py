@@ -179,6 +179,7 @@ def test_what_is_not_there_is_404(
     assert {client.get(path).status_code for path in paths} == {404}
 
 
+@pytest.mark.slow
 def test_who_may_not_see_a_scan_finds_none(
     held: Tiles, keep: Callable[..., str], scan_levels: np.ndarray
 ) -> None:
@@ -197,6 +198,7 @@ def test_who_may_not_see_a_scan_finds_none(
     assert not held.folder.exists()
 
 
+@pytest.mark.slow
 def test_a_pyramid_is_made_once(
     held: Tiles,
     keep: Callable[..., str],
@@ -219,6 +221,7 @@ def test_a_pyramid_is_made_once(
     later.close()
 
 
+@pytest.mark.slow
 def test_a_scan_is_prepared_while_nobody_waits(
     held: Tiles,
     keep: Callable[..., str],

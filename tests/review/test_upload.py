@@ -46,6 +46,7 @@ def left_behind(store: Store) -> list[str]:
     return sorted(path.name for path in store.files.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["../../evil.tif", "/etc/passwd", "..", ".hidden.tif", "a\\b.tif", "C:evil.tif", "a.tif ", ""],
@@ -90,18 +91,21 @@ def test_what_is_no_scan_is_refused(
     assert audit.head(store) == head
 
 
+@pytest.mark.slow
 def test_too_many_files(scanner: TestClient, scan: bytes) -> None:
     """A scan of more files than any format has is refused."""
     files = [("file", (f"{number}.tif", scan)) for number in range(upload.MOST_FILES + 1)]
     assert scanner.post("/api/v1/scans", files=files).status_code == 400
 
 
+@pytest.mark.slow
 def test_a_body_that_is_too_large(scanner: TestClient) -> None:
     """A body over the limit is refused by its stated size, before anything of it is read."""
     headers = {"Content-Length": str(3 << 30), "Content-Type": "multipart/form-data; boundary=x"}
     assert scanner.post("/api/v1/scans", headers=headers, content=b"").status_code == 413
 
 
+@pytest.mark.slow
 def test_a_broken_form(scanner: TestClient) -> None:
     """A form without end or boundary is refused."""
     for kind in ("multipart/form-data; boundary=x", "multipart/form-data"):
@@ -121,6 +125,7 @@ def test_pushing_again_changes_nothing(scanner: TestClient, store: Store, scan: 
     assert audit.verify(store).intact
 
 
+@pytest.mark.slow
 def test_a_forged_inspection(scanner: TestClient, scan: bytes) -> None:
     """An inspection of another scan is not filed with this one."""
     document = json.loads(EXAMPLE.read_text("utf-8"))

@@ -52,6 +52,7 @@ def test_a_run_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     assert (tmp_path / "scans" / "000000.tiff").stat().st_mtime_ns == kept
 
 
+@pytest.mark.slow
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     """Scans of two different settings never mix in one folder."""
     write_dataset(tmp_path, SMALL, workers=0)

@@ -39,6 +39,7 @@ def test_more_dose_penetrates_deeper_and_never_less() -> None:
     assert all(s < r for s, r in zip(seen, reached, strict=True))
 
 
+@pytest.mark.slow
 def test_orientation_is_certain_in_air_and_chance_behind_too_much() -> None:
     """No steel: always right. Two metres of it: one in four, within four standard errors."""
     config = replace(FEW, draws=80)
@@ -93,6 +94,7 @@ def test_a_line_is_found_where_it_was_drawn() -> None:
     assert line == pytest.approx(columns, abs=1.5)
 
 
+@pytest.mark.slow
 def test_false_wires_keep_their_rate() -> None:
     """Above the threshold for one in twenty, so many fresh fields without wire report one."""
     rng = np.random.default_rng(1)

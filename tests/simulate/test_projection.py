@@ -31,6 +31,7 @@ def _scan(grey: Grey = Grey.TRANSMISSION) -> Scan:
     return Scan(signal, endpoint_mev=(9.0, 6.0), pixel_pitch_mm=(8.0, 8.0))
 
 
+@pytest.mark.slow
 def test_the_same_seed_and_number_give_the_same_threats() -> None:
     """An interrupted calibration goes on with the threats that it began with."""
     config = ProjectionConfig(threats_per_scan=2)

@@ -27,6 +27,7 @@ def striped(stripe: float) -> Scan:
     return replace(scan, transmission=(scan.transmission * gain).clip(0).astype(np.float32))
 
 
+@pytest.mark.slow
 def test_striped_scans_fail_and_clean_ones_pass() -> None:
     """The guard can fail: 2 % from row to row is too much, what the scanner makes is not."""
     for stripe, good in ((0.0, True), (0.02, False)):
@@ -50,6 +51,7 @@ def test_a_scan_without_air_says_so() -> None:
         assert "no open beam" in figure.note
 
 
+@pytest.mark.slow
 def test_every_live_test_is_listed() -> None:
     """Figures of a scan belong to the tests that the page shows, in transmission and display."""
     scan = striped(0.0)

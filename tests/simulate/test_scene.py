@@ -82,6 +82,7 @@ def test_new_classes_and_changes_of_the_vehicle_are_found_where_asked() -> None:
     assert len(kinds) > 1
 
 
+@pytest.mark.slow
 def test_loads_tell_their_chapters() -> None:
     """Every full or partial container names the HS chapters of its goods; empty ones name none."""
     full = 0
@@ -134,6 +135,7 @@ def test_container_boxes_fit_their_walls() -> None:
         assert box == pytest.approx(tight, abs=2)
 
 
+@pytest.mark.slow
 def test_size_can_be_fixed() -> None:
     """A fixed height and width are kept whatever the vehicle needs."""
     for scene in scenes(replace(SMALL, height_px=(200, 200), width_px=512), 2):

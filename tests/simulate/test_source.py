@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from nii.config import from_dict, to_dict
 from nii.scan import Grey
@@ -33,6 +34,7 @@ def test_index_and_seed_change_the_scan() -> None:
     assert len(means) == 3
 
 
+@pytest.mark.slow
 def test_every_index_gives_a_valid_scan() -> None:
     """Five scans in a row are made without complaint, with truth that belongs together."""
     for index in range(5):

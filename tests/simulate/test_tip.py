@@ -249,6 +249,7 @@ def test_an_impossible_threat_is_refused(wrong: np.ndarray) -> None:
         ThreatImage(wrong.astype(np.float32), ("steel",), "dense_object", "block")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", THREATS)
 def test_a_threat_keeps_its_mass_on_the_pixels(name: str) -> None:
     """The areal density of the image adds up to the mass of the threat within 2 %."""
@@ -403,6 +404,7 @@ def test_a_classifier_cannot_tell_insertion_from_simulation() -> None:
     assert found < 0.6
 
 
+@pytest.mark.slow
 def test_the_classifier_can_tell_multiplication() -> None:
     """The same classifier finds multiplied threats with an AUC above 0.85: it is not blind."""
     found = area_under_curve(patches(simulated_together, 130, 1), patches(multiplied, 130, 3))

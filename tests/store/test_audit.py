@@ -144,6 +144,7 @@ def logged(store: Store, file_scan: Callable[..., Filed]) -> Store:
     return store
 
 
+@pytest.mark.slow
 def test_an_honest_log_is_intact(logged: Store) -> None:
     """A log that nobody touched holds, and its head is the newest event."""
     check = audit.verify(logged)
@@ -168,6 +169,7 @@ def test_alterations_are_found(logged: Store, attack: str) -> None:
     assert which in check.reason
 
 
+@pytest.mark.slow
 def test_several_faults_are_all_named(logged: Store) -> None:
     """One fault does not hide another one."""
     _tamper(
@@ -179,6 +181,7 @@ def test_several_faults_are_all_named(logged: Store) -> None:
     assert reasons == ["decision 1 was altered", "mark 4 is missing"]
 
 
+@pytest.mark.slow
 def test_a_check_in_parts_finds_the_same(logged: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """However few events are read at once, the result is the same."""
     for size in (1, 2, 3, 7):
@@ -203,6 +206,7 @@ def test_events_follow_a_number(logged: Store) -> None:
     assert [event.number for event in audit.of_inspection(logged, 2)] == list(range(9, 17))
 
 
+@pytest.mark.slow
 def test_a_cut_off_end_needs_a_witness(logged: Store) -> None:
     """Cutting off the newest events with their records shows against a head noted earlier."""
     witness = audit.head(logged)
@@ -216,6 +220,7 @@ def test_a_cut_off_end_needs_a_witness(logged: Store) -> None:
     assert (check.broken_at, check.reason) == (15, "events that were seen earlier are missing")
 
 
+@pytest.mark.slow
 def test_a_rewritten_log_contradicts_its_witness(logged: Store) -> None:
     """A log of the same length with other digests is not the one that was seen."""
     witness = audit.Head(2, "f" * 64)

@@ -76,6 +76,7 @@ def test_a_supervisor_may_release_for_others(
     assert item.claim is None
 
 
+@pytest.mark.slow
 def test_nobody_gets_the_same_scan(store: Store, file_scan: FileScan, add_user: AddUser) -> None:
     """Officers who ask for the next scan at once get different ones, most urgent first."""
     levels = [Level.CLEAR, Level.SEARCH, Level.LOOK, Level.SEARCH]
@@ -157,6 +158,7 @@ def test_a_second_opinion_is_another_officers(
     assert audit.verify(store).intact
 
 
+@pytest.mark.slow
 def test_groups_and_supervisors_get_what_is_theirs(
     store: Store, file_scan: FileScan, add_user: AddUser
 ) -> None:

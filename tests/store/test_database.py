@@ -32,6 +32,7 @@ def test_open_again_keeps_what_is_there(database: str | Path, tmp_path: Path) ->
         assert count == expected
 
 
+@pytest.mark.slow
 def test_open_by_many_at_once(database: str | Path, tmp_path: Path) -> None:
     """Programs that open a new store at the same time all succeed."""
     with ThreadPoolExecutor(4) as pool:
@@ -56,6 +57,7 @@ def test_other_databases_are_refused(url: str, tmp_path: Path) -> None:
         open_store(url, tmp_path)
 
 
+@pytest.mark.slow
 def test_an_error_undoes_the_transaction(store: Store) -> None:
     """What was written before an error is not there afterwards."""
     insert = sa.text("INSERT INTO scans (sha256, files, kept_at) VALUES ('a', '[]', 'now')")

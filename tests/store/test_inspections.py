@@ -98,6 +98,7 @@ def test_all_or_nothing(
             assert connection.execute(count).scalar_one() == 0
 
 
+@pytest.mark.slow
 def test_page_follows_urgency_then_age(store: Store, file_scan: FileScan) -> None:
     """Pages of any length together give: search before look before clear, oldest first."""
     levels = [Level.CLEAR, Level.SEARCH, Level.LOOK, Level.SEARCH, Level.CLEAR, Level.LOOK]

@@ -61,6 +61,7 @@ def place(database: str | Path) -> str | Path:
     return database
 
 
+@pytest.mark.slow
 def test_a_store_of_the_first_version_is_carried_over(
     old: tuple[str | Path, list[Inspection]], tmp_path: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_store_of_the_first_version_is_carried_over(
     store.close()
 
 
+@pytest.mark.slow
 def test_what_was_altered_before_is_found_after(
     old: tuple[str | Path, list[Inspection]], tmp_path: Path
 ) -> None:

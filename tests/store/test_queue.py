@@ -84,6 +84,7 @@ def test_a_row_shows_what_a_list_needs(store: Store, file_scan: FileScan) -> Non
     assert queue.get(store, 99) is None
 
 
+@pytest.mark.slow
 def test_every_filter_narrows_pages_and_counts(store: Store, file_scan: FileScan) -> None:
     """Site, scanner, class, document, time, state and level each leave what fits, no more."""
     facts = {"scanner": "Lane 1", "container_numbers": ("CSQU3054383",)}

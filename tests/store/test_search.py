@@ -30,6 +30,7 @@ def _numbered(number: str, class_name: str) -> Callable[[Inspection], Inspection
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [{}, {"class_name": "firearm"}, {"document": "CSQU"}])
 def test_what_is_common_and_what_is_rare_is_found_alike(
     store: Store, file_scan: FileScan, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]

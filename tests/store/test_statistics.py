@@ -114,6 +114,7 @@ def test_a_scanner_that_moves_takes_its_scans_along(store: Store, file_scan: Fil
     assert only(columns).site.tolist() == [site.id]
 
 
+@pytest.mark.slow
 def test_days_are_those_of_filing(store: Store, file_scan: FileScan) -> None:
     """A stretch of days holds exactly the scans filed on them, however they are asked for."""
     midnight = datetime(2026, 1, 2, tzinfo=UTC)

@@ -166,6 +166,7 @@ HOSTILE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_are_only_texts(
     store: Store, file_scan: Callable[..., Filed], text: str

@@ -37,6 +37,7 @@ def test_the_comparison_sees_a_difference(store: Store) -> None:
         assert compare_metadata(context, tables.metadata)
 
 
+@pytest.mark.slow
 def test_names_of_constraints_agree(store: Store) -> None:
     """Foreign keys, unique constraints and indexes carry the names that tables.py gives them."""
     with store.read() as connection:
@@ -59,6 +60,7 @@ def test_rows_are_only_added(filled: Store, table: str, statement: str) -> None:
         connection.execute(sa.text(statement.format(table, column)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", tables.APPEND_ONLY)
 def test_no_row_is_replaced(filled: Store, table: str) -> None:
     """SQLite's INSERT OR REPLACE, which deletes without asking, is refused as well."""

@@ -87,6 +87,7 @@ def test_percentiles_are_the_smallest_value_that_reaches_the_share(
     assert (times < value).mean() < share
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32), st.integers(0, 80))
 def test_groups_add_up(seed: int, count: int) -> None:
     """Each group is the tally of its inspections alone, and all days together are the whole."""

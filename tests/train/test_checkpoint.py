@@ -95,6 +95,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
     assert not (tmp_path / "victim").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 def test_a_damaged_file_is_named(config: TrainConfig, tmp_path: Path, share: float) -> None:
     """A file that was cut off gives an error that says what to do."""

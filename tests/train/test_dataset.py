@@ -67,6 +67,7 @@ def test_overviews_are_widened_as_they_would_have_been_collated(config: TrainCon
     assert whole.widened(whole.overview.shape[3]) is whole
 
 
+@pytest.mark.slow
 def test_hills_stand_on_the_block_in_every_crop() -> None:
     """Where a crop's heat map is 1 the crop shows the dense block."""
     seen = 0
@@ -80,6 +81,7 @@ def test_hills_stand_on_the_block_in_every_crop() -> None:
     assert seen > 3
 
 
+@pytest.mark.slow
 def test_crops_of_what_is_benign_lie_in_structures() -> None:
     """With benign crops alone every middle lies in the container; air round it is not asked for."""
     narrow = replace(CONFIG, benign_crop_share=1.0, crops_per_scan=40)

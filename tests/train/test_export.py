@@ -65,6 +65,7 @@ def test_both_batches_and_all_sizes_are_free(bundle: Bundle) -> None:
     assert 0 <= float(heat.min()) <= float(heat.max()) <= 1
 
 
+@pytest.mark.slow
 def test_strips_give_the_anomaly_map_of_the_whole(bundle: Bundle, rng: np.random.Generator) -> None:
     """A scan that is cut has the anomaly map of the scan in one run, and the card says it is."""
     assert bundle.card.anomaly
@@ -108,6 +109,7 @@ def test_plain_keys_repeat_the_card(bundle: Bundle) -> None:
     assert card.model_sha256 == ""
 
 
+@pytest.mark.slow
 def test_a_model_with_one_wrong_kernel_is_refused(
     finished_run: Path, bundle: Bundle, config: TrainConfig
 ) -> None:

@@ -100,12 +100,14 @@ class _Parents(_Numbers):
         return index
 
 
+@pytest.mark.slow
 def test_workers_leave_requests_to_stop_to_the_training_process() -> None:
     """A signal to all processes stops the run in order instead of killing its workers."""
     loader = DataLoader(_Parents(), batch_size=5, num_workers=1)
     assert [batch.tolist() for batch in after(loader, 0)] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
 
 
+@pytest.mark.slow
 def test_the_feed_ends_at_the_limit(config: TrainConfig) -> None:
     """Two epochs of two batches each are four batches."""
     run = Run(config, choose(config))

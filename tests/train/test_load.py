@@ -46,11 +46,11 @@ def test_full_and_partly_filled_are_told_apart_where_enough_are_labelled() -> No
 
     def filled(seed: int) -> list[LoadSample]:
         """Return empty, partly filled and full ones: the fifth feature tells the latter two."""
-        samples = drawn(100, 6.0, seed)
-        for one in samples[150:]:
+        samples = drawn(200, 6.0, seed)
+        for one in samples[300:]:
             one.features[5] += 6.0
-        return samples[:100] + [
-            replace(one, full=number >= 50) for number, one in enumerate(samples[100:])
+        return samples[:200] + [
+            replace(one, full=number >= 100) for number, one in enumerate(samples[200:])
         ]
 
     spec = fit_load(filled(0), "test")

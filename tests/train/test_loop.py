@@ -41,6 +41,7 @@ def _terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_a_finished_run_leaves_checkpoints_and_a_record(finished_run: Path) -> None:
     """Both checkpoints are there, and every line of the record is JSON with its event."""
     assert load(finished_run / LAST).meta.step == 4
@@ -184,6 +185,7 @@ def test_a_run_is_never_overwritten(finished_run: Path, config: TrainConfig) -> 
         train(config, resume=True)
 
 
+@pytest.mark.slow
 def test_other_settings_cannot_be_resumed(finished_run: Path, config: TrainConfig) -> None:
     """The error names the setting."""
     with pytest.raises(ConfigError, match="batch_scans"):

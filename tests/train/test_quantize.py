@@ -53,6 +53,7 @@ def test_variants_are_written_and_run(
         read_bundle(found.folder)
 
 
+@pytest.mark.slow
 def test_a_harmful_variant_is_left_out(
     bundle: Bundle, scans: list[Labelled], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_harmful_variant_is_left_out(
     assert not list(written.folder.glob("*fp16*"))
 
 
+@pytest.mark.slow
 def test_wrong_wishes_are_refused(bundle: Bundle, scans: list[Labelled], tmp_path: Path) -> None:
     """An unknown precision and scans without a threat are errors that name them."""
     with pytest.raises(ConfigError, match="int3"):

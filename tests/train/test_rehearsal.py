@@ -31,6 +31,7 @@ def test_every_part_runs_once_and_nothing_stays(config: TrainConfig, tmp_path: P
     assert not config.folder.exists()
 
 
+@pytest.mark.slow
 def test_what_breaks_is_told_at_once(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loss that is no number ends the rehearsal, not the first hour of the run."""
     monkeypatch.setattr(Run, "learn", lambda *_: None)

@@ -44,6 +44,7 @@ def views() -> tuple[Tensor, Tensor]:
     return torch.rand(2, 4, 64, 96), torch.rand(1, 4, 128, 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "depth"), [(12, 1), (8, 2), (14, 3)])
 @pytest.mark.parametrize("training", [False, True])
 def test_a_larger_network_computes_the_same(width: int, depth: int, *, training: bool) -> None:
@@ -59,6 +60,7 @@ def test_a_larger_network_computes_the_same(width: int, depth: int, *, training:
     assert any(not torch.allclose(a, b, atol=1e-3) for a, b in zip(before, wanted, strict=True))
 
 
+@pytest.mark.slow
 def test_what_was_added_can_be_learnt() -> None:
     """The gradient reaches filters over the new channels, and the norms of the new blocks."""
     small, large = network(8), network(12, 2)
@@ -73,6 +75,7 @@ def test_what_was_added_can_be_learnt() -> None:
     assert float(of_block.abs().max()) > 0
 
 
+@pytest.mark.slow
 def test_a_smaller_network_keeps_what_matters() -> None:
     """Channels that nothing reads go first: without them the maps are exactly the same."""
     large = network(12)
@@ -99,6 +102,7 @@ def gone(name: str) -> Generator:
     return Generator().manual_seed(sum(name.encode()))
 
 
+@pytest.mark.slow
 def test_another_network_is_refused() -> None:
     """Another overview branch, or fewer blocks."""
     with pytest.raises(ConfigError, match="overview"):
@@ -119,6 +123,7 @@ def test_a_checkpoint_of_a_bundle_is_resized(bundle: Bundle, tmp_path: Path) -> 
     assert "made width" in str(checkpoint.load(made).meta.provenance)
 
 
+@pytest.mark.slow
 def test_the_sizes_that_are_shipped_fit_each_other() -> None:
     """Nano and small can begin from the weights of compact: about 1, 3 and 8 million parameters."""
     millions = {}

@@ -46,6 +46,7 @@ def test_repeated_steps_lower_the_loss(run: Run, batch: Batch) -> None:
     assert run.step == 15
 
 
+@pytest.mark.slow
 def test_a_step_without_a_finite_loss_changes_nothing(run: Run, batch: Batch) -> None:
     """Weights, running means and the average stay bit for bit; the step does not count."""
     run.learn(batch, 1e-3)
@@ -94,6 +95,7 @@ def test_sixteen_bit_floats_learn_with_a_scaled_loss(
     assert again._scaler.get_scale() == scale / 2
 
 
+@pytest.mark.slow
 def test_a_batch_without_any_box_is_learnt_from(run: Run, batch: Batch) -> None:
     """Empty scans give a finite loss and a step."""
     empty = {name: torch.zeros_like(getattr(batch, name)) for name in _TARGETS}
@@ -102,6 +104,7 @@ def test_a_batch_without_any_box_is_learnt_from(run: Run, batch: Batch) -> None:
     assert math.isfinite(loss["total"])
 
 
+@pytest.mark.slow
 def test_a_batch_without_crops_leaves_the_detail_branch_sound(run: Run, batch: Batch) -> None:
     """Training structures only keeps every weight and running mean a number."""
     parts = ("detail", "threat_heat", "threat_top", "threat_ltrb", "threat_weight")

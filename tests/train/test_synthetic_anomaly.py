@@ -43,6 +43,7 @@ def with_threat(name: str = "brick") -> Detections:
     return Detections(box, np.ones(1, np.float32), ids)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.integers(0, 10**6))
 def test_a_piece_changes_its_place_alone_and_never_a_threat(seed: int) -> None:
@@ -85,6 +86,7 @@ def test_an_added_piece_obeys_beer_and_lambert(rng: np.random.Generator) -> None
             np.testing.assert_allclose(first, second, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_seen_is_not_taught() -> None:
     """Behind noise larger than any change no place is called an anomaly."""
     scan = textured_scan(1, noise=0.0)

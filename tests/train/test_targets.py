@@ -15,6 +15,7 @@ boxes = st.tuples(
 ).map(lambda b: np.asarray([[b[0], b[1], b[0] + b[2], b[1] + b[3]]], np.float32))
 
 
+@pytest.mark.slow
 @given(boxes)
 def test_the_hill_is_one_where_the_centre_is_and_distances_lead_to_the_sides(
     box: np.ndarray,

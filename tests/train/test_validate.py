@@ -144,6 +144,7 @@ def test_a_perfect_detector_is_measured_as_one() -> None:
     assert metrics["ap50_brick"] is None
 
 
+@pytest.mark.slow
 def test_validation_leaves_the_network_as_it_was(config: TrainConfig) -> None:
     """It counts the scans it may see and puts the network back into training mode."""
     network: nn.Module = Run(config, choose(config)).network
@@ -172,6 +173,7 @@ def test_a_map_that_is_the_truth_ranks_every_threat_cell_first(config: TrainConf
     assert pixel_auroc(calm) is None
 
 
+@pytest.mark.slow
 def test_the_field_figure_chooses_where_it_is_asked_for(config: TrainConfig) -> None:
     """P_d in containers is among the metrics and is what the best checkpoint is chosen by."""
     config = replace(config, select_by="field", validation_scans=4)

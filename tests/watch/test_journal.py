@@ -91,6 +91,7 @@ def test_one_holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Journal(tmp_path).close()
 
 
+@pytest.mark.slow
 def test_a_cut_log_loses_the_newest_only(tmp_path: Path, rng: np.random.Generator) -> None:
     """Cut anywhere, as by a loss of power, the log gives back its oldest records, each whole."""
     journal = Journal(tmp_path / "whole")

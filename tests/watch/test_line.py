@@ -136,6 +136,7 @@ class Faulty:
         return self._marker.detect(scan)
 
 
+@pytest.mark.slow
 def test_failing_hardware_blames_no_scan(
     at_once: WatchSettings, arrive: Arrive, bench: ModuleType
 ) -> None:

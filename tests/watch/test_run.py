@@ -147,6 +147,7 @@ def test_the_check_can_fail(
     assert "an original was touched" in faults()
 
 
+@pytest.mark.slow
 def test_no_room_to_write(
     settings: WatchSettings, arrive: Arrive, bench: ModuleType, starter: Starts
 ) -> None:
@@ -191,6 +192,7 @@ def test_full_and_read_only_output(
         wait(lambda: _health(watched.port)[0] == 200)
 
 
+@pytest.mark.slow
 def test_a_lost_share(settings: WatchSettings, arrive: Arrive, bench: ModuleType) -> None:
     """A lane that vanishes and returns holds up no other, and each of its scans is done once."""
     second = settings.lanes[0].parent / "second"

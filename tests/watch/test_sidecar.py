@@ -93,6 +93,7 @@ def test_odd_values_are_no_facts(scan: Scan, tmp_path: Path) -> None:
     assert sidecar.join(scan, [tmp_path / "a.json"]) == scan
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200), st.sampled_from([".json", ".xml"]))
 def test_no_bytes_do_harm(tmp_path: Path, content: bytes, suffix: str) -> None:
     """Whatever a file holds, it is read or refused with one kind of error."""

@@ -36,6 +36,7 @@ def test_folder_twice(parcel: Parcel, tmp_path: Path) -> None:
     assert Inspection.from_json(json.loads(text)).scan.sha256 == parcel.identity
 
 
+@pytest.mark.slow
 def test_store_twice(parcel: Parcel, tmp_path: Path) -> None:
     """The store holds one inspection however often it is delivered, with the original file."""
     for _ in range(2):
@@ -49,6 +50,7 @@ def test_store_twice(parcel: Parcel, tmp_path: Path) -> None:
     assert any((tmp_path / "store" / "files").rglob(parcel.identity))
 
 
+@pytest.mark.slow
 def test_store_without_the_original(parcel: Parcel, tmp_path: Path) -> None:
     """A scan that is gone or changed concerns its own delivery only, not the store."""
     sink = StoreSink(tmp_path / "store", utc_now)

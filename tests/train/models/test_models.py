@@ -56,6 +56,7 @@ def test_two_scans_are_learnt_by_heart(kind: str, config: TrainConfig) -> None:
     assert last["total"] < first["total"] / 3
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_weights(kind: str, config: TrainConfig) -> None:
     """The first weights depend on the seed alone."""
     model = ModelConfig(kind, width=4, depth=1, overview_width=4)
