@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nii import formats, taxonomy
+from nii import taxonomy
 from nii.annotations.coco import CocoImage
 from nii.errors import ConfigError
 from nii.evaluate.calibration import ask_site, calibrate_bundle
@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
     out = options.folder / "promise"
     seen = ask_site([(one.path,) for one in ours], detector, out / "calibration", on_progress=show)
     for failure in seen.failures:
-        print("failed:", failure.name, failure.reason)
+        print("failed:", failure.scan, failure.reason)
     cases = container_table(judged_scans(others, truth, Keeper(detector, out / "answers")))
     facts = {}
     for target, config in wanted.items():
@@ -118,7 +118,7 @@ def judged_scans(
     keeper.claim()
     rows = []
     for number, image in enumerate(images, start=1):
-        found = keeper.ask(image.path, formats.read(image.path)).detections
+        found = keeper.ask(image.path).detections
         objects = Truth(image.truth, image.behind_g_per_cm2, image.load_states)
         rows.append(judge(truth.name_of(image), found, objects, truth.class_ids))
         show(number, len(images))

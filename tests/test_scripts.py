@@ -229,16 +229,22 @@ def test_a_release_is_made_in_several_calls_and_begins_the_next(
 
 @pytest.mark.slow
 def test_a_promise_is_held_against_other_scans(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Scans that calibrate do not judge; a second target asks no scan again; counts are right."""
+    """Scans that calibrate do not judge; a second target asks no scan again; counts are right.
+
+    A scan that cannot be read is named, and the others calibrate.
+    """
     field, promise = script(root, "field_test"), script(root, "promise_test")
     wanted = field.settings("dual", 26)
     scene = replace(wanted.simulate.scene, height_px=(300, 301), pitch_mm=(10.0, 14.0))
     simulated = replace(wanted.simulate, scene=replace(scene, clean_share=0.7))
     field.write_dataset(tmp_path / "dual", replace(wanted, simulate=simulated))
     words = [str(root / "models" / "compact"), "--folder", str(tmp_path), "--benign", "12"]
+    broken = promise.parted(read_truth(tmp_path / "dual"), 12)[0][0].path
+    broken.write_bytes(b"no scan")
     assert promise.main(words) == 0
+    assert f"failed: {broken}" in capsys.readouterr().out
     facts = json.loads((tmp_path / "promise" / "promise.json").read_text("utf-8"))
     left = facts["without a container seen, or failed"]
     assert (facts["calibrated on"] + left, facts["judged on"]) == (12, 14)

@@ -7,8 +7,8 @@ model tells a loaded container that is full from one that is partly filled, with
 than two thirds of it; for it columns are sorted by how much they attenuate where cargo stands, and
 the largest step among them counts. Thirds from the roof down are held against the brightest part
 each for itself, since boards of a trailer stand before the lowest. The weights come with the card
-(:class:`nii.bundle.LoadSpec`). An older card may hold none for
-the second, or none for the last features.
+(:class:`nii.bundle.LoadSpec`). An older card may hold none for the second, or none for the last
+features.
 """
 
 from __future__ import annotations

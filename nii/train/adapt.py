@@ -28,7 +28,7 @@ from nii.detections import Detections
 from nii.errors import ConfigError, NiiError
 from nii.evaluate.calibration import write_with_card
 from nii.evaluate.compare import Difference
-from nii.evaluate.site import seen_containers
+from nii.evaluate.site import Box, seen_containers
 from nii.infer.detect import Detector
 from nii.infer.inspect import container_scores
 from nii.provenance import Provenance, sha256_of_file
@@ -40,7 +40,6 @@ from nii.train.config import ScheduleConfig, TrainConfig
 from nii.train.export import export
 from nii.train.loop import train
 from nii.train.verdict import (
-    Box,
     Progress,
     forgetful,
     local_difference,

@@ -14,7 +14,7 @@ from nii import taxonomy
 from nii.evaluate.compare import Difference, metric_differences
 from nii.evaluate.match import JudgedScan, Truth, judge
 from nii.evaluate.metrics import Evidence
-from nii.evaluate.site import Answers, Known, answers, judged_site
+from nii.evaluate.site import Answers, Box, Known, answers, judged_site
 from nii.infer.detect import Detector
 from nii.simulate.projection import ProjectionConfig, makeable
 from nii.simulate.source import SimulateConfig, simulate
@@ -26,7 +26,6 @@ ROUGH_FIGURE = "inside_p_d_at_10_percent_of_containers"
 _REPEATS = 400
 Progress = Callable[[str, int, int], None]
 """Is told what is being done, how much of it is done, and how much there is."""
-Box = tuple[float, float, float, float]
 
 
 def verdict_of(
@@ -40,7 +39,7 @@ def verdict_of(
             f"not shown to be better on local scans: {local.label} {local.second:.3f} before, "
             f"{local.first:.3f} after{within(local)}"
         )
-    if elsewhere.difference < -tolerance:
+    if forgetful(local, elsewhere, tolerance):
         return (
             f"worse elsewhere: {elsewhere.label} {elsewhere.second:.3f} before, "
             f"{elsewhere.first:.3f} after on simulated scans; {tolerance:g} may be lost"

@@ -19,6 +19,7 @@ from nii.errors import BundleError, ConfigError
 from nii.evaluate.calibration import write_with_card
 from nii.evaluate.compare import Difference
 from nii.evaluate.intervals import Interval
+from nii.evaluate.site import Box
 from nii.formats import write
 from nii.infer.detect import Detector
 from nii.provenance import Provenance
@@ -49,7 +50,6 @@ from nii.train.export import trained
 from nii.train.loop import train
 from nii.train.pairs import Ground
 from nii.train.validate import judge_scans
-from nii.train.verdict import Box
 
 _BOX = ((30.0, 30.0, 150.0, 80.0),)
 
